@@ -1,0 +1,50 @@
+"""Packaging: `pip install .` gives the library, the `synthfilter` command and the default detector."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"', (HERE / "synthfilter/version.py").read_text(), re.M
+)[1]
+
+setup(
+    name="synthfilter",
+    version=VERSION,
+    description="Keeps model collapse out of training sets: an Apache Beam plugin",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=[*find_packages(include=["synthfilter*"]), "synthfilter.models"],
+    package_dir={"synthfilter.models": "models"},
+    package_data={"synthfilter": ["py.typed"], "synthfilter.models": ["*.bin", "*.json"]},
+    install_requires=[
+        "apache-beam>=2.70",
+        # Provides `import fasttext`; unlike `fasttext` it has wheels, works on
+        # numpy 2 and initialises the whole matrix before training.
+        "fasttext-community>=0.11",
+        "xxhash>=3.4",
+        "pyarrow>=21",  # content-defined chunking in the Parquet writer
+        "numpy>=1.26",
+        "orjson>=3.10",  # strict JSON: refuses NaN, lone surrogates, bad UTF-8
+        "pyyaml>=6.0",  # build.yaml; Beam brings it already
+        "zstandard>=0.22",  # .zst input; Beam brings it already
+        "rich>=13.7",  # progress bars and tables
+        "docstring-parser>=0.15",  # help texts come from the docstrings
+    ],
+    extras_require={
+        "gcp": ["apache-beam[gcp]"],
+        "aws": ["apache-beam[aws]"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff==0.17.6",
+            "mypy==2.4.1",
+            "types-PyYAML",
+        ],
+    },
+    entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},
+)

@@ -1,0 +1,492 @@
+"""A build, top to bottom: files in, a mixed and accounted-for set out.
+
+    inputs -> blocks -> facts -> copies -> summary -> mixture -> shards -> manifest
+
+Text is read twice and never shuffled; what travels is facts, as Arrow batches.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import xxhash
+from apache_beam.pvalue import AsDict, AsIter, AsSingleton
+
+from synthfilter.annotate import AnnotateBlocks
+from synthfilter.core import hashing, progress, schema, storage
+from synthfilter.core.batches import (
+    GatherBatches,
+    Keyed,
+    column,
+    concat_batches,
+    split_by_key,
+)
+from synthfilter.core.errors import UserError
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.decisions import copies, decide, mixture, origin
+from synthfilter.decisions.summary import Summary, add_summaries
+from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
+from synthfilter.inputs.fields import parse_fields
+from synthfilter.inputs.sidecars import facts_path, load_facts
+from synthfilter.outputs import manifest
+from synthfilter.outputs.manifest import ShardRecord
+from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
+from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
+from synthfilter.version import __version__
+
+# Facts are decided on in partitions of about this much input.
+_PARTITION_BYTES = 256 << 20
+
+
+@dataclasses.dataclass(kw_only=True)
+class Build(beam.PTransform):
+    """Builds a training set: scores, removes copies, mixes, writes, keeps the books.
+
+    Applied to a pipeline; the result is a collection with one element, the manifest.
+
+    Args:
+      output: Folder to write to; new or empty.
+      human: Paths or globs of text declared human. Parquet, or JSON lines that may be
+        compressed (.gz, .zst).
+      synthetic: Paths or globs of text declared synthetic.
+      unknown: Paths or globs of text of unknown origin; the detector decides.
+      synthetic_fraction: Share of synthetic text to reach, 0 to 1.
+      max_synthetic_fraction: Share of synthetic text not to exceed, 0 to 1.
+      unit: What shares and sizes are counted in: docs, bytes or words.
+      target_size: Size of the whole set in that unit; without it, as large as the
+        text allows.
+      on_shortage: What to do when there is too little text for the share or size:
+        shrink the set, fail, or repeat:N (use documents up to N times).
+      seed: Of the random choice of documents; the same seed chooses the same ones.
+      detector: Path of a fastText model, or package.module:Class; without it, the
+        model that comes with synthfilter.
+      threshold: Score from which on a document counts as machine text, 0 to 1;
+        without it, the detector's own.
+      flagged_human: What to do with declared human documents that score as machine
+        text: reclassify (as synthetic), drop or keep.
+      max_ai_score: Drop declared synthetic documents that score above this.
+      keep: Which of several copies stays, the most important rule first.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      max_document_bytes: Longer documents are left out.
+      max_shard_bytes: Bytes of text in one shard of the output.
+      rejected_text: Write the text of documents that were left out, too.
+      cache: Folder for scores that later builds use again; without it,
+        .synthfilter-cache beside the output folder.
+    """
+
+    output: str
+    human: list[str] = dataclasses.field(default_factory=list)
+    synthetic: list[str] = dataclasses.field(default_factory=list)
+    unknown: list[str] = dataclasses.field(default_factory=list)
+    synthetic_fraction: Optional[float] = None
+    max_synthetic_fraction: Optional[float] = None
+    unit: str = "words"
+    target_size: Optional[int] = None
+    on_shortage: str = "shrink"
+    seed: int = 0
+    detector: Optional[str] = None
+    threshold: Optional[float] = None
+    flagged_human: str = "reclassify"
+    max_ai_score: Optional[float] = None
+    keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))
+    fields: list[str] = dataclasses.field(default_factory=list)
+    max_document_bytes: int = 10_000_000
+    max_shard_bytes: int = 100_000_000
+    rejected_text: bool = False
+    cache: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        """Checks every option; reads nothing."""
+        if not (self.human or self.synthetic or self.unknown):
+            raise UserError("name at least one input: --human, --synthetic, --unknown")
+        for name in ("synthetic_fraction", "max_synthetic_fraction"):
+            mixture.check_fraction(name, getattr(self, name))
+        for name in ("threshold", "max_ai_score"):
+            mixture.check_fraction(name, getattr(self, name))
+        if None not in (self.synthetic_fraction, self.max_synthetic_fraction):
+            raise UserError(
+                "give synthetic_fraction (a share to reach) or max_synthetic_fraction "
+                "(a limit), not both"
+            )
+        for name in ("target_size", "max_document_bytes", "max_shard_bytes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, got {value}")
+        if self.max_document_bytes > 2**31 - 1:
+            raise UserError("max_document_bytes must be below 2 GiB")
+        _check_choice("unit", self.unit, schema.UNITS)
+        _check_choice(
+            "flagged_human", self.flagged_human, origin.FLAGGED_HUMAN_POLICIES
+        )
+        mixture.parse_shortage(self.on_shortage)
+        copies.check_keep(self.keep)
+        parse_fields(self.fields)
+
+    def expand(self, root: Any) -> beam.PCollection:
+        """Wires the build into a pipeline; lists the inputs now."""
+        return self.build_from(root, self.list_inputs())
+
+    def list_inputs(self) -> list[InputFile]:
+        """Returns the input files; raises UserError for a pattern without any."""
+        return list_inputs(
+            {
+                Origin.HUMAN: self.human,
+                Origin.SYNTHETIC: self.synthetic,
+                Origin.UNKNOWN: self.unknown,
+            }
+        )
+
+    def cache_folder(self) -> str:
+        """Returns the folder for facts that outlive the build."""
+        beside = storage.join(storage.parent(self.output), ".synthfilter-cache")
+        return self.cache or beside
+
+    def build_from(
+        self, root: Any, inputs: Sequence[InputFile], beats: Optional[str] = None
+    ) -> beam.PCollection:
+        """Wires the build of files that are already listed.
+
+        Args:
+          root: The pipeline.
+          inputs: What `list_inputs` returned.
+          beats: Folder for progress, None for none.
+        """
+        detector = load_detector(self.detector)
+        options = _content_options(self, detector)
+        found = self._open(root, inputs, beats)
+        annotated = (
+            found
+            | "SpreadBlocks" >> beam.Reshuffle()
+            | "Annotate"
+            >> beam.ParDo(
+                AnnotateBlocks(
+                    self.detector, self.max_document_bytes, self._facts_folder(), beats
+                )
+            )
+        )
+        digest = (
+            annotated
+            | "Digest" >> beam.Map(digest_block)
+            | "AddDigests" >> beam.CombineGlobally(hashing.add_digests)
+        )
+        decided = self._decide(annotated, _partitions(inputs), options["threshold"])
+        summary = (
+            decided
+            | "Summarise" >> beam.Map(decide.summarise, self.unit)
+            | "AddSummaries" >> beam.CombineGlobally(add_summaries)
+        )
+        plan, bounds = self._mix(decided, summary)
+        layout = summary | "PlanShards" >> beam.Map(
+            plan_layout,
+            AsSingleton(plan),
+            AsSingleton(digest),
+            self.max_shard_bytes,
+            self.seed,
+            options,
+        )
+        written = (
+            decided
+            | "Choose"
+            >> beam.FlatMap(
+                choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
+            ).with_output_types(Keyed)
+            | "ByShard" >> beam.GroupByKey()
+            | "WriteShards"
+            >> beam.ParDo(
+                _WriteShard(self, detector.sha256, options["threshold"], beats),
+                AsDict(found | "KeyBlocks" >> beam.Map(key_block)),
+                AsSingleton(layout),
+            )
+        )
+        return (
+            root
+            | "Manifest" >> beam.Create([None])
+            | "Commit"
+            >> beam.Map(
+                commit_build,
+                AsIter(written),
+                AsIter(found),
+                AsSingleton(plan),
+                AsSingleton(layout),
+                self.output,
+                options,
+                {"name": detector.name, "sha256": detector.sha256},
+            )
+        )
+
+    def _open(
+        self, root: Any, inputs: Sequence[InputFile], beats: Optional[str]
+    ) -> beam.PCollection:
+        """Files to blocks."""
+        return (
+            root
+            | "Inputs" >> beam.Create(inputs, reshuffle=False)
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "OpenFiles"
+            >> beam.ParDo(
+                OpenFiles(
+                    parse_fields(self.fields),
+                    storage.join(self.cache_folder(), "spool"),
+                    2 * self.max_document_bytes,
+                    beats,
+                )
+            )
+        )
+
+    def _decide(
+        self, annotated: beam.PCollection, partitions: int, threshold: float
+    ) -> beam.PCollection:
+        """Facts to decided documents, but for the mixture."""
+        return (
+            annotated
+            | "Judge"
+            >> beam.Map(judge_block, threshold, self.flagged_human, self.max_ai_score)
+            | "GatherFacts"
+            >> beam.ParDo(GatherBatches()).with_output_types(pa.RecordBatch)
+            | "ByContent"
+            >> beam.FlatMap(decide.split_by_content, partitions).with_output_types(
+                Keyed
+            )
+            | "SameContent" >> beam.GroupByKey()
+            | "SettleCopies" >> beam.Map(settle_copies, self.keep, self.seed)
+        )
+
+    def _mix(
+        self, decided: beam.PCollection, summary: beam.PCollection
+    ) -> tuple[beam.PCollection, beam.PCollection]:
+        """The plan of the mixture, and the bounds of the choice."""
+        plan = summary | "PlanMixture" >> beam.Map(
+            decide.plan_mixture,
+            self.unit,
+            self.synthetic_fraction,
+            self.max_synthetic_fraction,
+            self.target_size,
+            mixture.parse_shortage(self.on_shortage),
+        )
+        bounds = (
+            decided
+            | "BoundaryRows"
+            >> beam.FlatMap(
+                decide.boundary_rows, AsSingleton(plan), self.unit
+            ).with_output_types(Keyed)
+            | "SameOrigin" >> beam.GroupByKey()
+            | "FindBounds" >> beam.Map(decide.find_bound, AsSingleton(plan))
+        )
+        return plan, bounds
+
+    def _facts_folder(self) -> str:
+        return storage.join(self.cache_folder(), "facts")
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _partitions(inputs: Sequence[InputFile]) -> int:
+    """Returns into how many parts facts are split by content."""
+    return 4 + sum(file.bytes for file in inputs) // _PARTITION_BYTES
+
+
+def _content_options(build: Build, detector: Detector) -> dict[str, Any]:
+    """Returns the options on which the content of a set depends, defaults filled in."""
+    places = {"output", "human", "synthetic", "unknown", "cache", "detector"}
+    options = {
+        field.name: getattr(build, field.name)
+        for field in dataclasses.fields(build)
+        if field.name not in places
+    }
+    if build.threshold is None:
+        options["threshold"] = detector.threshold
+    return options
+
+
+def key_block(block: Block) -> tuple[int, Block]:
+    """Returns the block under its key."""
+    return block.key, block
+
+
+def judge_block(
+    element: tuple[Block, pa.RecordBatch],
+    threshold: float,
+    flagged_human: str,
+    max_ai_score: float | None,
+) -> pa.RecordBatch:
+    """Returns the judged rows of a block; see `decide.judge_facts`."""
+    block, facts = element
+    return decide.judge_facts(
+        facts, block.key, block.declared, threshold, flagged_human, max_ai_score
+    )
+
+
+def digest_block(element: tuple[Block, pa.RecordBatch]) -> str:
+    """Returns the digest of all documents of a block."""
+    block, facts = element
+    hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
+    return hashing.content_digest(hi, lo, np.full(len(hi), block.declared, np.uint8))
+
+
+def settle_copies(
+    element: tuple[int, Iterable[pa.RecordBatch]], keep: Sequence[str], seed: int
+) -> pa.RecordBatch:
+    """Returns the decided rows of a partition; see `decide.settle_copies`."""
+    return decide.settle_copies(element[1], keep, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What the set is called and where each of its rows goes."""
+
+    build_id: str
+    shards: ShardPlan
+
+
+def plan_layout(
+    summary: Summary,
+    plan: decide.MixturePlan,
+    digest: str,
+    max_shard_bytes: int,
+    seed: int,
+    options: Mapping[str, Any],
+) -> Layout:
+    """Returns the build's id and the plan of its shards.
+
+    The id depends on what was read and on the options, not on where it was read from.
+    """
+    key, declared, rows, *alive = summary.slices.T
+    expected = np.zeros(len(key))
+    for who, have in plan.available.items():
+        part = plan.targets.weight[who] / have if have else 0.0
+        expected += alive[who] * part
+    said = repr((__version__, sorted(options.items()), digest))
+    return Layout(
+        xxhash.xxh3_64_hexdigest(said.encode()),
+        plan_shards(key, declared, rows, expected, max_shard_bytes, seed),
+    )
+
+
+def choose_shards(
+    decided: pa.RecordBatch,
+    plan: decide.MixturePlan,
+    bounds: Mapping[int, mixture.Bound],
+    layout: Layout,
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(shard, decisions)`."""
+    decisions = decide.choose(decided, plan, bounds)
+    block, row = column(decisions, schema.BLOCK), column(decisions, schema.ROW)
+    return split_by_key(decisions, shard_of(layout.shards, block, row))
+
+
+class _WriteShard(beam.DoFn):
+    """Writes the files of one shard and yields what became of its documents."""
+
+    def __init__(
+        self, build: Build, detector_sha256: str, threshold: float, beats: str | None
+    ) -> None:
+        self._output = build.output
+        self._facts = build._facts_folder()
+        self._sha256 = detector_sha256
+        self._max_bytes = build.max_document_bytes
+        self._rejected_text = build.rejected_text
+        self._beats = beats
+        self._evidence = {
+            Reason.UNUSABLE_TOO_LONG: f"max_document_bytes={build.max_document_bytes}",
+            Reason.HUMAN_SCORED_SYNTHETIC: f"threshold={threshold}",
+            Reason.SCORE_TOO_HIGH: f"max_ai_score={build.max_ai_score}",
+        }
+
+    def process(
+        self,
+        element: tuple[int, Iterable[pa.RecordBatch]],
+        blocks: Mapping[int, Block],
+        layout: Layout,
+    ) -> Iterator[ShardRecord]:
+        shard, batches = element
+        decisions = concat_batches(batches)
+        rows = ShardRows()
+        written = np.zeros((2, len(schema.UNITS)), np.int64)
+        digests = []
+        for key, part in split_by_key(decisions, column(decisions, schema.BLOCK)):
+            block = blocks[key]
+            path = facts_path(block, self._facts, self._sha256, self._max_bytes)
+            facts = load_facts(path)
+            read_block_rows(
+                rows,
+                block,
+                facts,
+                part,
+                layout.build_id,
+                self._evidence,
+                self._rejected_text,
+            )
+            amounts, mark = measure_written(part, facts)
+            written += amounts
+            digests.append(mark)
+        count = layout.shards.shards
+        files = tuple(write_shard(rows, self._output, shard, count))
+        progress.beat(self._beats, "write", 1, int(written[:, 1].sum()))
+        digest = hashing.add_digests(digests)
+        yield ShardRecord(files, decide.count_books(decisions), written, digest)
+
+
+def measure_written(
+    decisions: pa.RecordBatch, facts: pa.RecordBatch
+) -> tuple[np.ndarray, str]:
+    """Returns what is written of one block: int64 [origin, unit], and its digest."""
+    copies = column(decisions, schema.COPIES)
+    each = np.repeat(np.arange(len(copies)), copies)
+    who = column(decisions, schema.ORIGIN)[each]
+    amounts = np.zeros((2, len(schema.UNITS)), np.int64)
+    for i, unit in enumerate(schema.UNITS):
+        weight = decide.weights(decisions, unit)[each]
+        amounts[:, i] = np.bincount(who, weight, 2)
+    row = column(decisions, schema.ROW)[each]
+    hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
+    return amounts, hashing.content_digest(hi[row], lo[row], who)
+
+
+def commit_build(
+    _: None,
+    written: Iterable[ShardRecord],
+    found: Iterable[Block],
+    plan: decide.MixturePlan,
+    layout: Layout,
+    output: str,
+    options: Mapping[str, Any],
+    detector: Mapping[str, str],
+) -> dict[str, Any]:
+    """Checks the books, publishes the manifest and returns it."""
+    found = list(found)
+    made = manifest.make_manifest(
+        build_id=layout.build_id,
+        version=__version__,
+        options=options,
+        detector=detector,
+        inputs=describe_inputs(found),
+        shards=written,
+        rows_read=sum(block.rows for block in found),
+        limited_by=plan.targets.limited_by,
+    )
+    manifest.commit(output, made)
+    return made
+
+
+def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:
+    """Returns what the manifest says of each input file, in the order of the input."""
+    files: dict[str, dict[str, Any]] = {}
+    for block in sorted(found, key=lambda block: block.key):
+        file = files.setdefault(
+            block.file,
+            {
+                "path": block.file,
+                "declared": schema.ORIGIN_NAMES[block.declared],
+                "fingerprint": block.fingerprint,
+                "rows": 0,
+            },
+        )
+        file["rows"] += block.rows
+    return list(files.values())

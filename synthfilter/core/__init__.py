@@ -1,0 +1,1 @@
+"""What every stage stands on: schema, text buffers, hashing, batches, storage."""

@@ -1,0 +1,190 @@
+"""Files on any Beam filesystem: list, read, write whole files, open Parquet."""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+from synthfilter.core.errors import UserError
+
+
+def is_local(path: str) -> bool:
+    """Returns whether the path has no scheme, so that the local disk holds it."""
+    return "://" not in path
+
+
+def join(folder: str, *parts: str) -> str:
+    """Returns the path of something in a folder, on any filesystem."""
+    return "/".join([folder.rstrip("/"), *parts])
+
+
+def parent(path: str) -> str:
+    """Returns the folder that holds the path."""
+    if is_local(path):
+        return str(Path(path).absolute().parent)
+    return path.rstrip("/").rsplit("/", 1)[0]
+
+
+def list_files(pattern: str) -> list[FileMetadata]:
+    """Returns the files that a path, glob or folder names, sorted by path.
+
+    `**` crosses folders, `*` and `?` do not.
+
+    Raises:
+      UserError: the pattern matches no file, or cannot be listed.
+    """
+    try:
+        found = _match(pattern)
+    except BeamIOError as error:
+        raise UserError(f"cannot list {pattern!r}: {error}") from error
+    if not found:
+        raise UserError(
+            f"no file matches {pattern!r}; check the path, and quote globs so that "
+            "the shell leaves them alone"
+        )
+    return sorted(found, key=lambda entry: entry.path)
+
+
+def _match(pattern: str) -> list[FileMetadata]:
+    """Lists a pattern; a folder stands for all the files below it."""
+    if is_local(pattern):
+        pattern = os.path.expanduser(pattern)
+        if os.path.isdir(pattern):
+            pattern = join(pattern, "**")
+    elif pattern.endswith("/"):
+        pattern += "**"
+    # Beam's own globs differ between filesystems: list by prefix, then match here.
+    prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    listed = pattern if prefix == pattern else prefix + "**"
+    wanted = re.compile(_glob_regex(pattern))
+    return [
+        entry
+        for entry in FileSystems.match([listed])[0].metadata_list
+        if prefix == pattern or (wanted.fullmatch(entry.path) and _is_shown(entry.path))
+    ]
+
+
+def _is_shown(path: str) -> bool:
+    """Returns whether a glob may find the file: not a dot or underscore name."""
+    return not path.rsplit("/", 1)[-1].startswith((".", "_"))
+
+
+def _glob_regex(pattern: str) -> str:
+    """Translates a glob to a regular expression; `**/` also matches no folder."""
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        known.get(piece)
+        or (piece.replace("[!", "[^") if piece[:1] == "[" else re.escape(piece))
+        for piece in pieces
+    )
+
+
+def exists(path: str) -> bool:
+    """Returns whether there is a file or folder."""
+    return FileSystems.exists(path)
+
+
+def open_raw(path: str) -> Any:
+    """Opens a file for reading its bytes as they are, compressed or not."""
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def read_bytes(path: str) -> bytes:
+    """Returns a file's bytes.
+
+    Raises:
+      UserError: the file is missing or cannot be read.
+    """
+    try:
+        with open_raw(path) as file:
+            return file.read()
+    except (OSError, BeamIOError) as error:
+        raise UserError(f"cannot read {path!r}: {error}") from error
+
+
+@contextlib.contextmanager
+def staged(path: str) -> Iterator[Path]:
+    """Gives a local file to write; it becomes `path` as a whole when the block ends.
+
+    On a local disk: flushed and renamed. Elsewhere: one upload. Doing it twice leaves
+    the same file; after an error there is none.
+    """
+    if is_local(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    folder = parent(path) if is_local(path) else None
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        if is_local(path):
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            draft.chmod(0o644)
+            draft.replace(path)
+        else:
+            with draft.open("rb") as file, _create(path) as remote:
+                shutil.copyfileobj(file, remote, 1 << 22)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_bytes(path: str, data: Any) -> None:
+    """Writes a whole file so that readers see all of it or nothing, as `staged`."""
+    with staged(path) as draft:
+        draft.write_bytes(data)
+
+
+def delete(paths: Sequence[str]) -> None:
+    """Deletes files; one that is not there is fine."""
+    present = [path for path in paths if exists(path)]
+    if present:
+        FileSystems.delete(present)
+
+
+def _create(path: str) -> Any:
+    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Opens a Parquet file, reading pages as they are asked for, checksums verified.
+
+    Raises:
+      OSError, pyarrow.ArrowException: it is not a Parquet file, or unreadable.
+    """
+    source = path if is_local(path) else pa.PythonFile(open_raw(path), mode="r")
+    return pq.ParquetFile(
+        source,
+        memory_map=False,
+        pre_buffer=False,
+        buffer_size=1 << 20,
+        page_checksum_verification=True,
+    )
+
+
+def list_below(folder: str) -> list[str]:
+    """Returns the paths of all files below a folder; none if it does not exist."""
+    matched = FileSystems.match([join(folder, "**")])[0].metadata_list
+    return sorted(entry.path for entry in matched)
+
+
+def is_empty(folder: str) -> bool:
+    """Returns whether a folder does not exist or has no files below it.
+
+    Raises:
+      OSError: it is a file, or cannot be listed.
+    """
+    if is_local(folder):
+        path = Path(folder)
+        return not path.exists() or not any(path.iterdir())
+    return not list_below(folder)

@@ -1,0 +1,1 @@
+"""Facts become decisions: pure functions over arrays."""

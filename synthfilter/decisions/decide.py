@@ -1,0 +1,263 @@
+"""The decisions, batch by batch: what the transforms of a build apply in this order.
+
+facts -> judge -> (by content) -> settle_copies -> summarise -> bounds -> choose
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from synthfilter.core import books, schema
+from synthfilter.core.batches import column, concat_batches, split_by_key
+from synthfilter.core.errors import ShortageError
+from synthfilter.core.hashing import mix, order_hash
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.decisions import mixture, origin
+from synthfilter.decisions.copies import find_exact_copies, rank_keys
+from synthfilter.decisions.mixture import Bound, Selection, Shortage, Targets
+from synthfilter.decisions.summary import Summary, sum_slices
+
+_NO_TIME = np.iinfo(np.int64).max
+
+
+def judge_facts(
+    facts: pa.RecordBatch,
+    block: int,
+    declared: Origin,
+    threshold: float,
+    flagged_human: str,
+    max_ai_score: float | None,
+) -> pa.RecordBatch:
+    """Returns `schema.JUDGED` rows for the facts of one block.
+
+    Args:
+      facts: All facts of the block, in order.
+      block: Its key.
+      declared: Its declared origin.
+      threshold: See `origin.judge`, as for the rest.
+      flagged_human: See there.
+      max_ai_score: See there.
+    """
+    rows = facts.num_rows
+    claims = np.full(rows, declared, np.uint8)
+    who, reason = origin.judge(
+        claims,
+        column(facts, schema.AI_SCORE),
+        column(facts, schema.REASON),
+        threshold,
+        flagged_human,
+        max_ai_score,
+    )
+    columns = {
+        schema.BLOCK: np.full(rows, block, np.int64),
+        schema.ROW: np.arange(rows, dtype=np.int32),
+        schema.CREATED: facts.column(schema.CREATED).fill_null(_NO_TIME),
+        schema.DECLARED: claims,
+        schema.ORIGIN: who,
+        schema.REASON: reason,
+    }
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(columns[name]) if name in columns else facts.column(name)
+            for name in schema.JUDGED.names
+        ],
+        schema=schema.JUDGED,
+    )
+
+
+def split_by_content(
+    judged: pa.RecordBatch, partitions: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(partition, rows)`; documents of the same text meet in one partition."""
+    # What is out already has no copies, and all empty texts would meet in one place.
+    out = column(judged, schema.REASON) != Reason.KEPT
+    row = column(judged, schema.ROW).astype(np.uint64)
+    key = np.where(out, mix(row), column(judged, schema.CONTENT_HI))
+    return split_by_key(judged, (key % np.uint64(partitions)).astype(np.int64))
+
+
+def settle_copies(
+    batches: Iterable[pa.RecordBatch], keep: Sequence[str], seed: int
+) -> pa.RecordBatch:
+    """Returns the `schema.DECIDED` rows of one partition.
+
+    Args:
+      batches: `schema.JUDGED` rows.
+      keep: Which copy stays, see `copies.rank_keys`.
+      seed: Of the random order.
+    """
+    judged = concat_batches(batches)
+    value = {name: column(judged, name) for name in schema.JUDGED.names}
+    hi, lo = value[schema.CONTENT_HI], value[schema.CONTENT_LO]
+    reason = value[schema.REASON].copy()
+    still_in = np.flatnonzero(reason == Reason.KEPT)
+    places = [value[n] for n in (schema.IDENTITY, schema.BLOCK, schema.ROW)]
+    rank = rank_keys(
+        keep, value[schema.ORIGIN], value[schema.BYTES], value[schema.CREATED], places
+    )
+    copies = find_exact_copies(
+        hi[still_in],
+        lo[still_in],
+        value[schema.WORDS][still_in],
+        [key[still_in] for key in rank],
+    )
+    reason[still_in[copies]] = Reason.EXACT_COPY
+    value |= {schema.ORDER: order_hash(hi, lo, seed), schema.REASON: reason}
+    return pa.RecordBatch.from_arrays(
+        [pa.array(value[name]) for name in schema.DECIDED.names], schema=schema.DECIDED
+    )
+
+
+def summarise(decided: pa.RecordBatch, unit: str) -> Summary:
+    """Returns the summary of `schema.DECIDED` rows."""
+    value = {name: column(decided, name) for name in schema.DECIDED.names}
+    alive = value[schema.REASON] == Reason.KEPT
+    who = value[schema.ORIGIN]
+    return Summary(
+        books=count_books(decided),
+        weights=mixture.histogram(
+            who[alive], value[schema.ORDER][alive], weights(decided, unit)[alive]
+        ),
+        slices=sum_slices(
+            schema.slice_keys(value[schema.BLOCK], value[schema.ROW]),
+            value[schema.DECLARED],
+            who,
+            np.where(alive, value[schema.BYTES], 0),
+        ),
+    )
+
+
+def count_books(decisions: pa.RecordBatch) -> np.ndarray:
+    """Returns the books of `schema.DECIDED` or `schema.DECISION` rows."""
+    names = (schema.DECLARED, schema.ORIGIN, schema.REASON, schema.BYTES, schema.WORDS)
+    return books.count(*(column(decisions, name) for name in names))
+
+
+def weights(rows: pa.RecordBatch, unit: str) -> np.ndarray:
+    """Returns what each document weighs in a unit."""
+    if unit == "docs":
+        return np.ones(rows.num_rows, np.int32)
+    return column(rows, {"bytes": schema.BYTES, "words": schema.WORDS}[unit])
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundary:
+    """Where the choice among the documents of one origin ends, to a bin.
+
+    Attributes:
+      copies: How often every document is in the set.
+      bin: The bin of the order in which the choice ends; None: it takes none or all.
+      rest: The weight to choose within the bin.
+    """
+
+    copies: int
+    bin: int | None = None
+    rest: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class MixturePlan:
+    """What the mixture is to be, and how far that settles which documents are in it."""
+
+    available: Mapping[Origin, int]
+    targets: Targets
+    boundaries: Mapping[Origin, Boundary]
+
+
+def plan_mixture(
+    summary: Summary,
+    unit: str,
+    synthetic_fraction: float | None,
+    max_synthetic_fraction: float | None,
+    target_size: int | None,
+    shortage: Shortage,
+) -> MixturePlan:
+    """Returns the plan for what is left after copies; see `mixture.plan_targets`.
+
+    Raises:
+      ShortageError: the policy is to fail on a shortage, and there is one; or
+        nothing would be kept.
+    """
+    human, synthetic = (int(part) for part in summary.weights.sum(axis=1))
+    available = {Origin.HUMAN: human, Origin.SYNTHETIC: synthetic}
+    targets = mixture.plan_targets(
+        available,
+        synthetic_fraction,
+        max_synthetic_fraction,
+        target_size,
+        shortage,
+        unit,
+    )
+    if not any(targets.weight.values()):
+        cause = f" for lack of {targets.limited_by}" if targets.limited_by else ""
+        raise ShortageError(
+            f"the set would be empty{cause}: {human} human and {synthetic} synthetic "
+            f"{unit} are left after filters and copies; see the shares and filters "
+            "asked for"
+        )
+    boundaries = {}
+    for who, total in available.items():
+        copies, rest = mixture.split_target(targets.weight[who], total)
+        cut = mixture.boundary(summary.weights[who], rest)
+        boundaries[who] = Boundary(copies, *cut) if cut else Boundary(copies)
+    return MixturePlan(available, targets, boundaries)
+
+
+def boundary_rows(
+    decided: pa.RecordBatch, plan: MixturePlan, unit: str
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(origin, rows)` of the documents among which a bound must be found."""
+    order = column(decided, schema.ORDER)
+    alive = column(decided, schema.REASON) == Reason.KEPT
+    for who, boundary in plan.boundaries.items():
+        if boundary.bin is None:
+            continue
+        inside = mixture.bins(order) == boundary.bin
+        mine = alive & inside & (column(decided, schema.ORIGIN) == who)
+        if mine.any():
+            keys = pa.RecordBatch.from_pydict(
+                {
+                    schema.ORDER: order,
+                    schema.IDENTITY: decided.column(schema.IDENTITY),
+                    "weight": weights(decided, unit),
+                }
+            )
+            yield int(who), keys.filter(pa.array(mine))
+
+
+def find_bound(
+    element: tuple[int, Iterable[pa.RecordBatch]], plan: MixturePlan
+) -> tuple[int, Bound]:
+    """Returns `(origin, the first document in order that is no longer chosen)`."""
+    who, batches = element
+    rows = concat_batches(batches)
+    order, identity, weight = (
+        column(rows, name) for name in (schema.ORDER, schema.IDENTITY, "weight")
+    )
+    rest = plan.boundaries[Origin(who)].rest
+    return who, mixture.bound_in_bin(order, identity, weight, rest)
+
+
+def choose(
+    decided: pa.RecordBatch, plan: MixturePlan, bounds: Mapping[int, Bound]
+) -> pa.RecordBatch:
+    """Returns `schema.DECISION` rows: what was still in is kept, or left out now."""
+    value = {name: column(decided, name) for name in schema.DECIDED.names}
+    alive = value[schema.REASON] == Reason.KEPT
+    copies = np.zeros(len(alive), np.int32)
+    for who, boundary in plan.boundaries.items():
+        mine = alive & (value[schema.ORIGIN] == who)
+        selection = Selection(boundary.copies, bounds.get(int(who)))
+        copies[mine] = mixture.copies_of(
+            value[schema.ORDER][mine], value[schema.IDENTITY][mine], selection
+        )
+    reason = np.where(alive & (copies == 0), Reason.MIXTURE, value[schema.REASON])
+    columns = [
+        pa.array(reason.astype(np.uint8)) if name == schema.REASON else array
+        for name, array in zip(schema.DECIDED.names, decided.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(
+        [*columns, pa.array(copies)], schema=schema.DECISION
+    )

@@ -1,0 +1,1 @@
+"""Files of any accepted format become blocks: addressable pieces of Parquet."""

@@ -1,0 +1,262 @@
+"""Blocks: addressable pieces of the input, each some row groups of a Parquet file."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from synthfilter.core import progress, storage
+from synthfilter.core.errors import UserError
+from synthfilter.core.schema import BLOCKS_PER_FILE, DOCUMENT, TEXT, Origin
+from synthfilter.inputs.fields import map_fields
+from synthfilter.inputs.formats import JSONL, PARQUET, format_of
+from synthfilter.inputs.spool import sample_keys, spool_error, spool_json_lines
+
+# A block is at least this much text, so that its sidecar is worth a file.
+_BLOCK_BYTES = 16 << 20
+_EDGE_BYTES = 1 << 16
+
+SPOOL_VERSION = 1
+# In a spool every field has its own name.
+_SPOOL_MAPPING = {name: name for name in DOCUMENT.names}
+
+
+@dataclasses.dataclass(frozen=True)
+class InputFile:
+    """A file of the input as the listing found it."""
+
+    number: int
+    path: str
+    declared: Origin
+    bytes: int
+    modified: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Row groups `first_group` up to `stop_group` of a Parquet file.
+
+    Attributes:
+      key: Its address; ascending in the order of the input.
+      file: The input file that it comes from, as the user named it.
+      path: The Parquet file to read, the input itself or its spool.
+      fingerprint: Of the input file: path, size, time, first and last bytes.
+      declared: The origin that the user declared for the file.
+      mapping: Field to column.
+      rows: Number of rows.
+      first_row: Rows of the file before the block.
+      bytes: Its part of the input file's size on disk, for progress.
+      spooled: Whether `path` is a spool, with errors in columns of their own.
+    """
+
+    key: int
+    file: str
+    path: str
+    fingerprint: str
+    declared: Origin
+    mapping: Mapping[str, str]
+    first_group: int
+    stop_group: int
+    rows: int
+    first_row: int
+    bytes: int
+    spooled: bool
+
+
+def list_inputs(patterns: Mapping[Origin, Sequence[str]]) -> list[InputFile]:
+    """Returns the files of all patterns, numbered by declared origin, then path.
+
+    Raises:
+      UserError: nothing matches a pattern, a file is of no known format, or it is
+        declared twice.
+    """
+    found: dict[str, InputFile] = {}
+    for origin in sorted(patterns):
+        paths = {
+            entry.path: entry
+            for pattern in patterns[origin]
+            for entry in storage.list_files(pattern)
+        }
+        for path, entry in sorted(paths.items()):
+            if format_of(path)[0] is None:
+                raise UserError(
+                    f"cannot tell the format of {path!r}: expected .parquet or "
+                    ".jsonl, .ndjson, .json, these also with .gz or .zst"
+                )
+            if path in found:
+                raise UserError(
+                    f"{path!r} is declared {found[path].declared.name.lower()} and "
+                    f"{origin.name.lower()}; name it once"
+                )
+            found[path] = InputFile(
+                len(found),
+                path,
+                origin,
+                entry.size_in_bytes,
+                entry.last_updated_in_seconds or 0.0,
+            )
+    return list(found.values())
+
+
+def read_columns(file: InputFile) -> list[str]:
+    """Returns the column names of a file, for JSON lines those of the first records.
+
+    Raises:
+      UserError: the file cannot be read as its format.
+    """
+    kind, compression = format_of(file.path)
+    if kind == JSONL:
+        return sample_keys(file.path, compression)
+    try:
+        with storage.open_parquet(file.path) as parquet:
+            return list(parquet.schema_arrow.names)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{file.path}: not a Parquet file: {error}") from error
+
+
+def open_file(
+    file: InputFile, fields: Mapping[str, str], spool_folder: str, max_bytes: int
+) -> Iterator[Block]:
+    """Yields the blocks of a file; JSON lines are spooled first, unless they were.
+
+    A file that cannot be read at all is one block with one error row.
+
+    Args:
+      file: The file.
+      fields: Field to column, from the user; goes before the aliases.
+      spool_folder: Where spools are kept, from build to build.
+      max_bytes: A longer line of a text format is an error row.
+    """
+    try:
+        mark = fingerprint(file)
+    except (OSError, UserError) as error:
+        mark = xxhash.xxh3_128_hexdigest(f"{file.path}\0{error}".encode())
+    spool = storage.join(
+        spool_folder, f"{mark}-{_spool_key(fields, max_bytes)}.parquet"
+    )
+    kind, compression = format_of(file.path)
+    try:
+        if kind == PARQUET:
+            with storage.open_parquet(file.path) as parquet:
+                mapping = _parquet_mapping(parquet, fields, file.path)
+                yield from _split(file, mark, parquet.metadata, mapping)
+                return
+        if not storage.exists(spool):
+            spool_json_lines(file.path, compression, spool, fields, max_bytes)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        # Under a name of its own: the file may be readable the next time.
+        spool = spool.replace(".parquet", "-error.parquet")
+        spool_error(str(error), "file", spool)
+    with storage.open_parquet(spool) as parquet:
+        yield from _split(file, mark, parquet.metadata, None, spool)
+
+
+def fingerprint(file: InputFile) -> str:
+    """Returns what tells one state of a file from another without reading it whole."""
+    state = xxhash.xxh3_128(f"{file.path}\0{file.bytes}\0{file.modified!r}\0".encode())
+    with storage.open_raw(file.path) as opened:
+        state.update(opened.read(_EDGE_BYTES))
+        if file.bytes > _EDGE_BYTES:
+            opened.seek(max(_EDGE_BYTES, file.bytes - _EDGE_BYTES))
+            state.update(opened.read(_EDGE_BYTES))
+    return state.hexdigest()
+
+
+def _spool_key(fields: Mapping[str, str], max_bytes: int) -> str:
+    """Returns what else a spool depends on, in a few letters."""
+    said = repr((SPOOL_VERSION, sorted(fields.items()), max_bytes))
+    return xxhash.xxh3_64_hexdigest(said.encode())
+
+
+def _parquet_mapping(
+    parquet: pq.ParquetFile, fields: Mapping[str, str], path: str
+) -> dict[str, str]:
+    """Maps the fields of a Parquet file and checks that the text is text."""
+    arrow = parquet.schema_arrow
+    mapping = map_fields(arrow.names, fields, path)
+    found = arrow.field(mapping[TEXT]).type
+    inner = found.value_type if pa.types.is_dictionary(found) else found
+    if not (
+        pa.types.is_string(inner)
+        or pa.types.is_large_string(inner)
+        or pa.types.is_string_view(inner)
+    ):
+        raise UserError(
+            f"{path}: column {mapping[TEXT]!r} holds {found}, expected strings; "
+            "name the text column with --fields text=COLUMN"
+        )
+    return mapping
+
+
+def _split(
+    file: InputFile,
+    mark: str,
+    footer: pq.FileMetaData,
+    mapping: Mapping[str, str] | None,
+    spool: str | None = None,
+) -> Iterator[Block]:
+    """Yields runs of row groups of at least `_BLOCK_BYTES`, without empty ones."""
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    total = sum(group.total_byte_size for group in groups)
+    first_row = 0
+    for number, (start, stop) in enumerate(_runs(g.total_byte_size for g in groups)):
+        rows = sum(group.num_rows for group in groups[start:stop])
+        size = sum(group.total_byte_size for group in groups[start:stop])
+        if rows:
+            yield Block(
+                key=file.number * BLOCKS_PER_FILE + number,
+                file=file.path,
+                path=spool or file.path,
+                fingerprint=mark,
+                declared=file.declared,
+                mapping=mapping or _SPOOL_MAPPING,
+                first_group=start,
+                stop_group=stop,
+                rows=rows,
+                first_row=first_row,
+                bytes=file.bytes * size // max(total, 1),
+                spooled=spool is not None,
+            )
+        first_row += rows
+
+
+def _runs(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yields `(start, stop)` of runs of sizes that reach `_BLOCK_BYTES` together."""
+    start = held = count = 0
+    for count, size in enumerate(sizes, 1):
+        held += size
+        if held >= _BLOCK_BYTES:
+            yield start, count
+            start, held = count, 0
+    if start < count:
+        yield start, count
+
+
+class OpenFiles(beam.DoFn):
+    """Yields the blocks of each file; see `open_file`.
+
+    Args:
+      fields: Field to column, from the user.
+      spool_folder: Where spools are kept.
+      max_bytes: A longer line of a text format is an error row.
+      beats: Folder for progress, None for none.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        spool_folder: str,
+        max_bytes: int,
+        beats: str | None,
+    ) -> None:
+        """Keeps the options."""
+        self._options = (fields, spool_folder, max_bytes)
+        self._beats = beats
+
+    def process(self, file: InputFile) -> Iterator[Block]:
+        """Yields the blocks of a file."""
+        yield from open_file(file, *self._options)
+        progress.beat(self._beats, "open", 1, file.bytes)

@@ -1,0 +1,112 @@
+"""Text formats as streams of lines: plain, gzip and zstd, bounded in memory."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import zstandard
+
+_READ_BYTES = 1 << 16
+
+PARQUET = "parquet"
+JSONL = "jsonl"
+
+_SUFFIXES = {
+    ".parquet": PARQUET,
+    ".jsonl": JSONL,
+    ".ndjson": JSONL,
+    ".json": JSONL,
+}
+_COMPRESSIONS = (".gz", ".zst", ".zstd")
+
+
+class CorruptInputError(ValueError):
+    """A file's bytes end early or are not what its format says."""
+
+
+def format_of(path: str) -> tuple[str | None, str]:
+    """Returns `(format, compression suffix)` of a path by its name; None = unknown."""
+    name, compression = path.lower(), ""
+    for suffix in _COMPRESSIONS:
+        if name.endswith(suffix):
+            name, compression = name[: -len(suffix)], suffix
+    for suffix, kind in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return (kind if not compression or kind != PARQUET else None), compression
+    return None, compression
+
+
+def plain_chunks(file: Any, compression: str) -> Iterator[bytes]:
+    """Yields the decompressed bytes of an open file, piece by piece.
+
+    Several gzip members or zstd frames after one another are all read. Zeros after
+    the last gzip member are padding.
+
+    Raises:
+      CorruptInputError: the stream is damaged or ends inside a member or frame.
+    """
+    if not compression:
+        while chunk := file.read(_READ_BYTES):
+            yield chunk
+        return
+    yield from _decompressed(file, _DECOMPRESSORS[compression])
+
+
+def _zstd() -> Any:
+    return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+
+
+_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    ".gz": lambda: zlib.decompressobj(wbits=31),
+    ".zst": _zstd,
+    ".zstd": _zstd,
+}
+
+
+def _decompressed(file: Any, start: Callable[[], Any]) -> Iterator[bytes]:
+    """Runs one decompressor after another over the file, each to its own end."""
+    stream = None
+    streams = at = 0
+    while chunk := file.read(_READ_BYTES):
+        at += len(chunk)
+        while chunk:
+            if stream is None:
+                chunk = chunk.lstrip(b"\0") if streams else chunk
+                if not chunk:
+                    break
+                stream, streams = start(), streams + 1
+            try:
+                plain = stream.decompress(chunk)
+            except (zlib.error, zstandard.ZstdError) as error:
+                raise CorruptInputError(f"damaged near byte {at}: {error}") from error
+            if plain:
+                yield plain
+            chunk, stream = (stream.unused_data, None) if stream.eof else (b"", stream)
+    if stream is not None:
+        raise CorruptInputError(f"ends at byte {at}, inside a compressed stream")
+    if not streams:
+        raise CorruptInputError("is empty: 0 bytes, not a compressed stream")
+
+
+def lines(chunks: Iterable[bytes], max_line_bytes: int) -> Iterator[bytes | int]:
+    """Yields each line without its newline; of a line that is too long, its length.
+
+    Args:
+      chunks: Pieces of the file, in order.
+      max_line_bytes: A longer line is passed over, in bounded memory.
+    """
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        *complete, rest = chunk.split(b"\n")
+        for piece in complete:
+            size += len(piece)
+            held.append(piece)
+            yield b"".join(held) if size <= max_line_bytes else size
+            held, size = [], 0
+        size += len(rest)
+        held.append(rest)
+        if size > max_line_bytes:
+            held.clear()
+    if size:
+        yield b"".join(held) if size <= max_line_bytes else size

@@ -1,0 +1,228 @@
+"""JSON lines, spooled once to Parquet: after that they are blocks like any other.
+
+Every record becomes a row. One that cannot be read keeps its place as a row without
+text but with an error and a position, so that the books balance by construction.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthfilter.core import schema, storage
+from synthfilter.core.errors import UserError
+from synthfilter.inputs.fields import map_fields
+from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
+
+_SAMPLED_RECORDS = 100
+_ROW_GROUP_BYTES = 16 << 20
+_ERROR_CHARACTERS = 200
+
+Row = tuple[Any, ...]
+
+
+def spool_json_lines(
+    path: str, compression: str, target: str, fields: Mapping[str, str], max_bytes: int
+) -> None:
+    """Writes the records of a JSON lines file to a Parquet file, in bounded memory.
+
+    Args:
+      path: The file, on any filesystem.
+      compression: ".gz", ".zst" or "".
+      target: The Parquet file to write, whole or not at all.
+      fields: Field to key, from the user.
+      max_bytes: A longer line is an error row.
+    """
+    with storage.open_raw(path) as file:
+        records = _number(lines(plain_chunks(file, compression), max_bytes))
+        first: list[tuple[int, Any]] = []
+        rest = _keep_sample(records, first)
+        mapping = _mapping_of(first, fields, path)
+        _write(itertools.chain(first, rest), mapping, target)
+
+
+def spool_error(reason: str, position: str, target: str) -> None:
+    """Writes a spool that holds one error row: a file that cannot be read at all."""
+    _write_rows([[_error_row(reason, position)]], target)
+
+
+def sample_keys(path: str, compression: str) -> list[str]:
+    """Returns the keys of the first records, in order of appearance.
+
+    Raises:
+      UserError: none of the first records is a JSON object.
+    """
+    first: list[tuple[int, Any]] = []
+    with storage.open_raw(path) as file:
+        _keep_sample(_number(lines(plain_chunks(file, compression), 1 << 27)), first)
+    keys = _keys_of(first)
+    if first and not keys:
+        number, record = first[0]
+        raise UserError(
+            f"{path}: expected a JSON object in each line, got in line {number}: "
+            f"{record.args[0] if isinstance(record, ValueError) else type(record)}"
+        )
+    return keys
+
+
+def sample_documents(
+    path: str, compression: str, fields: Mapping[str, str]
+) -> pa.Table:
+    """Returns the first records as spooled rows, for estimates."""
+    first: list[tuple[int, Any]] = []
+    with storage.open_raw(path) as file:
+        _keep_sample(_number(lines(plain_chunks(file, compression), 1 << 27)), first)
+    mapping = _mapping_of(first, fields, path)
+    return _table([_row(number, record, mapping) for number, record in first])
+
+
+def _number(found: Iterable[bytes | int]) -> Iterator[tuple[int, Any]]:
+    """Yields `(line number, object or ValueError)` for each line that is not blank."""
+    number = 0
+    try:
+        for number, line in enumerate(found, 1):
+            if isinstance(line, int):
+                yield number, ValueError(f"a line of {line} bytes is too long")
+            elif line.strip():
+                yield number, _parse(line)
+    except CorruptInputError as error:
+        yield number + 1, ValueError(str(error))
+
+
+def _parse(line: bytes) -> Any:
+    """Returns the JSON object, or a ValueError that says what it is instead."""
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return ValueError(f"invalid JSON: {error}")
+    if not isinstance(record, dict):
+        return ValueError(f"expected a JSON object, got {type(record).__name__}")
+    return record
+
+
+def _keep_sample(
+    records: Iterator[tuple[int, Any]], kept: list[tuple[int, Any]]
+) -> Iterator[tuple[int, Any]]:
+    """Moves the first records to `kept` and returns the rest."""
+    kept.extend(itertools.islice(records, _SAMPLED_RECORDS))
+    return records
+
+
+def _keys_of(first: Iterable[tuple[int, Any]]) -> list[str]:
+    seen: dict[str, None] = {}
+    for _, record in first:
+        if isinstance(record, dict):
+            seen.update(dict.fromkeys(record))
+    return list(seen)
+
+
+def _mapping_of(
+    first: Iterable[tuple[int, Any]], fields: Mapping[str, str], path: str
+) -> dict[str, str]:
+    """Maps the fields by the keys of the first records; without any, nothing."""
+    keys = _keys_of(first)
+    return map_fields(keys, fields, path) if keys else {}
+
+
+def _write(
+    records: Iterable[tuple[int, Any]], mapping: Mapping[str, str], target: str
+) -> None:
+    _write_rows(_grouped(records, mapping), target)
+
+
+def _grouped(
+    records: Iterable[tuple[int, Any]], mapping: Mapping[str, str]
+) -> Iterator[list[Row]]:
+    """Yields rows in groups of about `_ROW_GROUP_BYTES` of text."""
+    rows: list[Row] = []
+    size = 0
+    for number, record in records:
+        row = _row(number, record, mapping)
+        rows.append(row)
+        size += len(row[1] or "") + 64
+        if size >= _ROW_GROUP_BYTES:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
+
+
+def _write_rows(groups: Iterable[list[Row]], target: str) -> None:
+    with (
+        storage.staged(target) as draft,
+        pq.ParquetWriter(
+            draft, schema.SPOOL, compression="lz4", use_dictionary=False
+        ) as writer,
+    ):
+        for rows in groups:
+            writer.write_table(_table(rows), row_group_size=len(rows))
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [[] for _ in schema.SPOOL]
+    arrays = [
+        pa.array(values, field.type)
+        for values, field in zip(columns, schema.SPOOL, strict=True)
+    ]
+    return pa.table(arrays, schema=schema.SPOOL)
+
+
+def _error_row(reason: str, position: str) -> Row:
+    fields = [None] * len(schema.DOCUMENT)
+    return (*fields, reason[:_ERROR_CHARACTERS], position)
+
+
+def _row(number: int, record: Any, mapping: Mapping[str, str]) -> Row:
+    """Returns the record as a row of the spool, an error row if it has no text."""
+    if isinstance(record, ValueError):
+        return _error_row(record.args[0], f"line {number}")
+    text_key = mapping.get(schema.TEXT, schema.TEXT)
+    text = record.pop(text_key, None)
+    if not isinstance(text, str):
+        kind = "nothing" if text is None else type(text).__name__
+        return _error_row(
+            f"{text_key}: expected a string, got {kind}", f"line {number}"
+        )
+    values = {
+        name: record.pop(key, None)
+        for name, key in mapping.items()
+        if name != schema.TEXT
+    }
+    generation = values.get(schema.SYNTH_GENERATION)
+    parents = values.get(schema.PARENT_IDS)
+    return (
+        _string(values.get(schema.ID)),
+        text,
+        _string(values.get(schema.SOURCE)),
+        _string(values.get(schema.CREATED)),
+        _string(values.get(schema.URL)),
+        _string(values.get(schema.GENERATOR)),
+        generation if isinstance(generation, int) else None,
+        [_string(each) for each in parents] if isinstance(parents, list) else None,
+        merge_metadata(values.get(schema.METADATA), record),
+        None,
+        None,
+    )
+
+
+def _string(value: Any) -> str | None:
+    """Returns a JSON value as a string; a string stays as it is."""
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+def merge_metadata(metadata: Any, extra: Mapping[str, Any]) -> str | None:
+    """Returns one JSON object of a document's metadata and its further columns."""
+    if isinstance(metadata, str):
+        try:
+            metadata = orjson.loads(metadata)
+        except orjson.JSONDecodeError:
+            metadata = {schema.METADATA: metadata}
+    if metadata is not None and not isinstance(metadata, dict):
+        metadata = {schema.METADATA: metadata}
+    merged = {**(metadata or {}), **extra}
+    return orjson.dumps(merged, default=str).decode() if merged else None

@@ -1,0 +1,1 @@
+"""Decisions become files: shards, what was left out, and the manifest."""

@@ -1,0 +1,161 @@
+"""The manifest: what a build read, decided and wrote; written last, then trusted."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from synthfilter.core import books as bookkeeping
+from synthfilter.core import storage
+from synthfilter.core.errors import UserError
+from synthfilter.core.hashing import add_digests
+from synthfilter.core.schema import UNITS
+from synthfilter.outputs.parquet import FileRecord
+
+MANIFEST = "manifest.json"
+UNFINISHED = "_unfinished_build.json"
+MANIFEST_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardRecord:
+    """What became of the documents of one shard.
+
+    Attributes:
+      files: The files that were written.
+      books: Books of the shard's documents (`core.books`).
+      written: What was written, repeated documents counted each time: int64
+        [human or synthetic, unit].
+      digest: Of what was written (`core.hashing.content_digest`).
+    """
+
+    files: tuple[FileRecord, ...]
+    books: np.ndarray
+    written: np.ndarray
+    digest: str
+
+
+def claim_output(folder: str) -> None:
+    """Makes an output folder ours, before any work.
+
+    A folder that an unfinished build of ours has claimed is taken over: the files of
+    a build have the same names and bytes each time, and the manifest decides which
+    count.
+
+    Raises:
+      UserError: the folder holds something else, or cannot be written.
+    """
+    mark = storage.join(folder, UNFINISHED)
+    try:
+        if not storage.exists(mark) and not storage.is_empty(folder):
+            raise UserError(
+                f"output {folder!r} is not empty; name a new folder or empty this one"
+            )
+        storage.write_bytes(mark, b'{"state": "building"}\n')
+    except OSError as error:
+        raise UserError(f"output {folder!r} cannot be written: {error}") from error
+
+
+def make_manifest(
+    build_id: str,
+    version: str,
+    options: Mapping[str, Any],
+    detector: Mapping[str, Any],
+    inputs: Sequence[Mapping[str, Any]],
+    shards: Iterable[ShardRecord],
+    rows_read: int,
+    limited_by: str | None,
+) -> dict[str, Any]:
+    """Returns the manifest of a build.
+
+    Raises:
+      RuntimeError: the books do not balance.
+    """
+    shards = list(shards)
+    books = sum((shard.books for shard in shards), bookkeeping.empty_books())
+    written = sum((shard.written for shard in shards), np.zeros((2, 3), np.int64))
+    bookkeeping.check(books, rows_read)
+    digest = add_digests(shard.digest for shard in shards)
+    files = sorted((f for s in shards for f in s.files), key=lambda file: file.path)
+    return {
+        "manifest_version": MANIFEST_VERSION,
+        "build_id": build_id,
+        "synthfilter_version": version,
+        "content_digest": digest,
+        "books": bookkeeping.as_dict(books),
+        "shares": {
+            **{name: options.get(name) for name in _ASKED},
+            "got": _shares(written),
+            "limited_by": limited_by,
+        },
+        "detector": dict(detector),
+        "options": dict(options),
+        "inputs": list(inputs),
+        **{
+            name: [dataclasses.asdict(f) for f in files if f.path.startswith(prefix)]
+            for name, prefix in _FOLDERS.items()
+        },
+    }
+
+
+_ASKED = ("synthetic_fraction", "max_synthetic_fraction", "target_size", "unit")
+
+_FOLDERS = {
+    "shards": "data/",
+    "rejected": "rejected/",
+    "dead_letters": "dead_letter/",
+}
+
+
+def _shares(written: np.ndarray) -> dict[str, Any]:
+    """Returns the human and synthetic amount and the synthetic share by unit."""
+    found: dict[str, Any] = {}
+    for unit, (human, synthetic) in zip(UNITS, written.T.tolist(), strict=True):
+        total = human + synthetic
+        found[unit] = {
+            "human": human,
+            "synthetic": synthetic,
+            "synthetic_fraction": synthetic / total if total else None,
+        }
+    return found
+
+
+def commit(folder: str, manifest: Mapping[str, Any]) -> None:
+    """Publishes a build: removes what no manifest names, then writes the manifest."""
+    named = {
+        storage.join(folder, file["path"])
+        for kind in _FOLDERS
+        for file in manifest[kind]
+    }
+    for prefix in _FOLDERS.values():
+        found = storage.list_below(storage.join(folder, prefix))
+        storage.delete([path for path in found if path not in named])
+    data = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
+    storage.write_bytes(storage.join(folder, MANIFEST), data + b"\n")
+    storage.delete([storage.join(folder, UNFINISHED)])
+
+
+def read_manifest(folder: str) -> dict[str, Any]:
+    """Returns the manifest of a finished build.
+
+    Raises:
+      UserError: there is none, or it is not one of ours.
+    """
+    path = storage.join(folder, MANIFEST)
+    if not storage.exists(path):
+        unfinished = storage.exists(storage.join(folder, UNFINISHED))
+        hint = "its build did not finish; run it again" if unfinished else "no build"
+        raise UserError(f"{folder!r} holds no {MANIFEST}: {hint}")
+    try:
+        manifest = orjson.loads(storage.read_bytes(path))
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path!r} is not JSON: {error}") from error
+    found = manifest.get("manifest_version") if isinstance(manifest, dict) else None
+    if found != MANIFEST_VERSION:
+        raise UserError(
+            f"{path!r} has manifest_version {found}, expected {MANIFEST_VERSION}; "
+            "read it with the synthfilter that wrote it"
+        )
+    return manifest

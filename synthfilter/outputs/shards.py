@@ -1,0 +1,179 @@
+"""Shards: documents read again by address, with what was decided about them."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synthfilter.core import schema
+from synthfilter.core.batches import column, set_column
+from synthfilter.core.hashing import document_ids, hex_hashes
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.inputs.blocks import Block
+from synthfilter.inputs.documents import read_documents
+from synthfilter.outputs.parquet import FileRecord, write_parquet
+
+_ORIGIN_TEXT = pa.array(schema.ORIGIN_NAMES)
+_REASON_TEXT = pa.array(schema.REASON_NAMES)
+
+
+@dataclasses.dataclass
+class ShardRows:
+    """The rows of one shard as they are read: batches and, for kept rows, their order.
+
+    Attributes:
+      kept: Batches of `schema.SHARD`.
+      decisions: The decisions of the rows of `kept`, batch by batch.
+      rejected: Batches of `schema.REJECTED`.
+      dead: Batches of `schema.DEAD_LETTER`.
+    """
+
+    kept: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
+    decisions: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
+    rejected: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
+    dead: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
+
+
+def read_block_rows(
+    rows: ShardRows,
+    block: Block,
+    facts: pa.RecordBatch,
+    decisions: pa.RecordBatch,
+    build_id: str,
+    evidence: Mapping[Reason, str],
+    rejected_text: bool,
+) -> None:
+    """Adds the decided documents of one block to the rows of a shard.
+
+    Args:
+      rows: The shard's rows so far.
+      block: Where to read the documents.
+      facts: Facts of all rows of the block.
+      decisions: `schema.DECISION` rows of this block that belong to the shard.
+      build_id: Of this build.
+      evidence: What to say beside a reason, where it is the same for all documents.
+      rejected_text: Whether rejected documents keep their text.
+    """
+    decisions = decisions.take(pc.array_sort_indices(decisions.column(schema.ROW)))
+    reason = column(decisions, schema.REASON)
+    facts = facts.take(decisions.column(schema.ROW))
+    dead = pa.array(reason == Reason.DEAD_LETTER)
+    if pc.any(dead).as_py():
+        rows.dead.append(_dead_letters(block, facts.filter(dead)))
+        alive = pc.invert(dead)
+        facts, decisions = facts.filter(alive), decisions.filter(alive)
+        reason = column(decisions, schema.REASON)
+    with_text = rejected_text or bool((reason == Reason.KEPT).any())
+    columns = [
+        name for name in schema.DOCUMENT.names if with_text or name != schema.TEXT
+    ]
+    at = 0
+    wanted = column(decisions, schema.ROW).astype(np.int64)
+    for documents in read_documents(block, columns, wanted):
+        part = slice(at, at + documents.num_rows)
+        at = part.stop
+        told = decisions.slice(part.start, documents.num_rows)
+        table = _told_rows(
+            documents, facts.slice(part.start, len(told)), told, build_id
+        )
+        keep = pa.array(reason[part] == Reason.KEPT)
+        drop = pc.invert(keep)
+        kept = table.filter(keep)
+        if kept.num_rows:
+            rows.kept.append(kept)
+            rows.decisions.append(told.filter(keep))
+        if kept.num_rows < table.num_rows:
+            left_out = told.filter(drop)
+            rows.rejected.append(
+                _rejected(table.filter(drop), left_out, evidence, rejected_text)
+            )
+
+
+def _told_rows(
+    documents: pa.RecordBatch,
+    facts: pa.RecordBatch,
+    decisions: pa.RecordBatch,
+    build_id: str,
+) -> pa.RecordBatch:
+    """Returns documents with their facts and decisions as rows of `schema.SHARD`."""
+    hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
+    origin, declared = (
+        column(decisions, schema.ORIGIN),
+        decisions.column(schema.DECLARED),
+    )
+    known = {name: documents.column(name) for name in documents.schema.names}
+    human = pa.array(origin == Origin.HUMAN)
+    known[schema.ID] = document_ids(known[schema.ID], known[schema.SOURCE], hi, lo)
+    known[schema.ORIGIN] = _ORIGIN_TEXT.take(pa.array(origin))
+    known[schema.ORIGIN_EVIDENCE] = pc.if_else(
+        pc.equal(decisions.column(schema.ORIGIN), declared), "declared", "detector"
+    )
+    known[schema.SYNTH_GENERATION] = pc.if_else(
+        human, pa.scalar(0, pa.int32()), known[schema.SYNTH_GENERATION]
+    )
+    known[schema.AI_SCORE] = pc.if_else(
+        pc.is_nan(facts.column(schema.AI_SCORE)),
+        pa.scalar(None, pa.float32()),
+        facts.column(schema.AI_SCORE),
+    )
+    known[schema.CONTENT_HASH] = hex_hashes(hi, lo)
+    known[schema.BUILD_ID] = pa.repeat(pa.scalar(build_id), len(origin))
+    if schema.TEXT not in known:
+        known[schema.TEXT] = pa.nulls(len(origin), pa.large_string())
+    return pa.RecordBatch.from_arrays(
+        [known[name] for name in schema.SHARD.names], schema=schema.SHARD
+    )
+
+
+def _rejected(
+    table: pa.RecordBatch,
+    decisions: pa.RecordBatch,
+    evidence: Mapping[Reason, str],
+    with_text: bool,
+) -> pa.RecordBatch:
+    """Returns the rows with reason and evidence, as `schema.REJECTED`."""
+    reason = decisions.column(schema.REASON)
+    if not with_text:
+        nothing = pa.nulls(table.num_rows, pa.large_string())
+        table = set_column(table, schema.TEXT, nothing)
+    said = pa.array([evidence.get(each) for each in Reason], pa.string())
+    copies = pc.equal(reason, pa.scalar(int(Reason.EXACT_COPY), pa.uint8()))
+    proof = pc.if_else(copies, table.column(schema.CONTENT_HASH), said.take(reason))
+    columns = [*table.columns, _REASON_TEXT.take(reason), proof]
+    return pa.RecordBatch.from_arrays(columns, schema=schema.REJECTED)
+
+
+def _dead_letters(block: Block, facts: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns `schema.DEAD_LETTER` rows for facts that carry an error."""
+    rows = facts.num_rows
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.repeat(pa.scalar(block.file), rows),
+            facts.column(schema.POSITION),
+            pa.repeat(pa.scalar("read"), rows),
+            facts.column(schema.ERROR),
+        ],
+        schema=schema.DEAD_LETTER,
+    )
+
+
+def write_shard(
+    rows: ShardRows, folder: str, shard: int, shards: int
+) -> Iterator[FileRecord]:
+    """Writes what a shard holds, each kind to its folder; a kind without rows, not."""
+    number = f"{shard:05d}-of-{shards:05d}.parquet"
+    if rows.kept:
+        told = [np.concatenate([column(d, n) for d in rows.decisions]) for n in _SORT]
+        copies = np.concatenate([column(d, schema.COPIES) for d in rows.decisions])
+        each = np.repeat(np.arange(len(copies)), copies)
+        yield write_parquet(folder, f"data/train-{number}", rows.kept, told, each)
+    for kind, batches in (("rejected", rows.rejected), ("dead_letter", rows.dead)):
+        if batches:
+            count = sum(batch.num_rows for batch in batches)
+            in_order = [np.arange(count)]
+            yield write_parquet(folder, f"{kind}/part-{number}", batches, in_order)
+
+
+_SORT = (schema.ORDER, schema.IDENTITY, schema.BLOCK, schema.ROW)
