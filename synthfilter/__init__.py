@@ -1,6 +1,14 @@
 """synthfilter keeps model collapse out of training sets."""
 
-from synthfilter.build import Build
-from synthfilter.version import __version__
+import logging
+
+# Beam warns at import that optional cloud libraries are absent; nobody here asked.
+logging.disable(logging.WARNING)
+import apache_beam  # noqa: E402, F401
+
+logging.disable(logging.NOTSET)
+
+from synthfilter.build import Build  # noqa: E402
+from synthfilter.version import __version__  # noqa: E402
 
 __all__ = ["Build", "__version__"]

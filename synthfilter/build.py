@@ -428,7 +428,7 @@ class _WriteShard(beam.DoFn):
             digests.append(mark)
         count = layout.shards.shards
         files = tuple(write_shard(rows, self._output, shard, count))
-        progress.beat(self._beats, "write", 1, int(written[:, 1].sum()))
+        progress.beat(self._beats, "write", 1, int(written[:, 1].sum()), count)
         digest = hashing.add_digests(digests)
         yield ShardRecord(files, decide.count_books(decisions), written, digest)
 

@@ -104,6 +104,6 @@ class GatherBatches(beam.DoFn):
         if self._held:
             window = GlobalWindow()
             yield WindowedValue(
-                concat_batches(self._buffer), window.max_timestamp(), [window]
+                concat_batches(self._buffer), window.max_timestamp(), (window,)
             )
         self.start_bundle()

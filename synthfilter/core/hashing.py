@@ -14,7 +14,7 @@ from synthfilter.core.text import text_buffers
 def hash_texts(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Returns the xxh3_128 of each text's UTF-8 bytes as two uint64 arrays (hi, lo)."""
     data, offsets = text_buffers(column)
-    view, digest = memoryview(data), xxhash.xxh3_128_digest
+    view, digest = data.data, xxhash.xxh3_128_digest
     bounds = offsets.tolist()
     joined = b"".join([digest(view[start:stop]) for start, stop in pairwise(bounds)])
     pairs = np.frombuffer(joined, ">u8").astype(np.uint64).reshape(-1, 2)

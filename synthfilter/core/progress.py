@@ -11,27 +11,41 @@ from typing import NamedTuple
 
 
 class Done(NamedTuple):
-    """How much of a stage is done: blocks or files, and bytes of input or text."""
+    """How much of a stage is done.
+
+    Attributes:
+      parts: Files, blocks or shards.
+      bytes: Bytes of input, or of text written.
+      total: Number of parts there will be; 0 = not known to the workers.
+    """
 
     parts: int = 0
     bytes: int = 0
+    total: int = 0
 
 
-def beat(folder: str | None, stage: str, parts: int, size: int) -> None:
+def beat(
+    folder: str | None, stage: str, parts: int, size: int, total: int = 0
+) -> None:
     """Adds parts and bytes to what this process has done of a stage."""
     if folder is None:
         return
-    line = f"{stage} {parts} {size}\n"
+    line = f"{stage} {parts} {size} {total}\n"
     with (Path(folder) / f"{os.getpid()}.beats").open("a") as file:
         file.write(line)
 
 
 def read_beats(folder: str) -> dict[str, Done]:
     """Returns what all processes have done, by stage."""
-    total: dict[str, Done] = {}
+    done: dict[str, Done] = {}
     for path in sorted(Path(folder).glob("*.beats")):
-        for line in path.read_text().splitlines():
-            stage, parts, size = line.split()
-            before = total.get(stage, Done())
-            total[stage] = Done(before.parts + int(parts), before.bytes + int(size))
-    return total
+        # A line that is still being written has no end yet; it counts next time.
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                stage, *numbers = line.split()
+                parts, size, total = map(int, numbers)
+                before = done.get(stage, Done())
+                done[stage] = Done(
+                    before.parts + parts, before.bytes + size, max(before.total, total)
+                )
+    return done

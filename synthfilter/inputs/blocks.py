@@ -104,17 +104,17 @@ def list_inputs(patterns: Mapping[Origin, Sequence[str]]) -> list[InputFile]:
 def read_columns(file: InputFile) -> list[str]:
     """Returns the column names of a file, for JSON lines those of the first records.
 
-    Raises:
-      UserError: the file cannot be read as its format.
+    None where it cannot be read as its format: that is for the build to put in the
+    books, record by record.
     """
     kind, compression = format_of(file.path)
-    if kind == JSONL:
-        return sample_keys(file.path, compression)
     try:
+        if kind == JSONL:
+            return sample_keys(file.path, compression)
         with storage.open_parquet(file.path) as parquet:
             return list(parquet.schema_arrow.names)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file.path}: not a Parquet file: {error}") from error
+    except (OSError, pa.ArrowException):
+        return []
 
 
 def open_file(
@@ -142,7 +142,7 @@ def open_file(
         if kind == PARQUET:
             with storage.open_parquet(file.path) as parquet:
                 mapping = _parquet_mapping(parquet, fields, file.path)
-                yield from _split(file, mark, parquet.metadata, mapping)
+                yield from split_file(file, mark, parquet.metadata, mapping)
                 return
         if not storage.exists(spool):
             spool_json_lines(file.path, compression, spool, fields, max_bytes)
@@ -151,7 +151,7 @@ def open_file(
         spool = spool.replace(".parquet", "-error.parquet")
         spool_error(str(error), "file", spool)
     with storage.open_parquet(spool) as parquet:
-        yield from _split(file, mark, parquet.metadata, None, spool)
+        yield from split_file(file, mark, parquet.metadata, None, spool)
 
 
 def fingerprint(file: InputFile) -> str:
@@ -191,14 +191,22 @@ def _parquet_mapping(
     return mapping
 
 
-def _split(
+def split_file(
     file: InputFile,
     mark: str,
     footer: pq.FileMetaData,
     mapping: Mapping[str, str] | None,
     spool: str | None = None,
 ) -> Iterator[Block]:
-    """Yields runs of row groups of at least `_BLOCK_BYTES`, without empty ones."""
+    """Yields runs of row groups of at least `_BLOCK_BYTES`, without empty ones.
+
+    Args:
+      file: The input file.
+      mark: Its fingerprint.
+      footer: Of the Parquet file that is read.
+      mapping: Field to column; None for a spool.
+      spool: Path of the spool; None where the input itself is read.
+    """
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     total = sum(group.total_byte_size for group in groups)
     first_row = 0

@@ -45,7 +45,7 @@ def read_documents(
                     wanted = rows[done:stop]
                     if len(wanted) < batch.num_rows:
                         batch = batch.take(pa.array(wanted - read))
-                    yield _conform(batch, block, columns, block.first_row + wanted)
+                    yield conform(batch, block, columns, block.first_row + wanted)
                     done = stop
                 read += batch.num_rows
     except (OSError, pa.ArrowException) as error:
@@ -75,10 +75,17 @@ def _raw_batches(
     )
 
 
-def _conform(
+def conform(
     batch: pa.RecordBatch, block: Block, columns: Sequence[str], rows: np.ndarray
 ) -> pa.RecordBatch:
-    """Renames and casts the columns, and finds the rows that cannot be used."""
+    """Returns a batch of a block's file with the columns of `schema.DOCUMENT`.
+
+    Args:
+      batch: Rows as the file has them.
+      block: The block that they are from.
+      columns: Names of `schema.DOCUMENT`; `error` and `position` come besides.
+      rows: Row number of each in the input file.
+    """
     arrays = {
         name: _cast(batch, block.mapping.get(name), schema.DOCUMENT.field(name).type)
         for name in columns

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthfilter.core import schema, storage
-from synthfilter.core.errors import UserError
 from synthfilter.inputs.fields import map_fields
 from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 
@@ -25,9 +24,16 @@ Row = tuple[Any, ...]
 
 
 def spool_json_lines(
-    path: str, compression: str, target: str, fields: Mapping[str, str], max_bytes: int
-) -> None:
+    path: str,
+    compression: str,
+    target: str,
+    fields: Mapping[str, str],
+    max_bytes: int,
+    limit: int | None = None,
+) -> int:
     """Writes the records of a JSON lines file to a Parquet file, in bounded memory.
+
+    Returns the number of bytes of the file that were read.
 
     Args:
       path: The file, on any filesystem.
@@ -35,13 +41,16 @@ def spool_json_lines(
       target: The Parquet file to write, whole or not at all.
       fields: Field to key, from the user.
       max_bytes: A longer line is an error row.
+      limit: Number of records after which to stop; None = all.
     """
     with storage.open_raw(path) as file:
         records = _number(lines(plain_chunks(file, compression), max_bytes))
         first: list[tuple[int, Any]] = []
         rest = _keep_sample(records, first)
         mapping = _mapping_of(first, fields, path)
-        _write(itertools.chain(first, rest), mapping, target)
+        wanted = itertools.islice(itertools.chain(first, rest), limit)
+        _write(wanted, mapping, target)
+        return file.tell()
 
 
 def spool_error(reason: str, position: str, target: str) -> None:
@@ -50,33 +59,11 @@ def spool_error(reason: str, position: str, target: str) -> None:
 
 
 def sample_keys(path: str, compression: str) -> list[str]:
-    """Returns the keys of the first records, in order of appearance.
-
-    Raises:
-      UserError: none of the first records is a JSON object.
-    """
+    """Returns the keys of the first records, in order of appearance."""
     first: list[tuple[int, Any]] = []
     with storage.open_raw(path) as file:
         _keep_sample(_number(lines(plain_chunks(file, compression), 1 << 27)), first)
-    keys = _keys_of(first)
-    if first and not keys:
-        number, record = first[0]
-        raise UserError(
-            f"{path}: expected a JSON object in each line, got in line {number}: "
-            f"{record.args[0] if isinstance(record, ValueError) else type(record)}"
-        )
-    return keys
-
-
-def sample_documents(
-    path: str, compression: str, fields: Mapping[str, str]
-) -> pa.Table:
-    """Returns the first records as spooled rows, for estimates."""
-    first: list[tuple[int, Any]] = []
-    with storage.open_raw(path) as file:
-        _keep_sample(_number(lines(plain_chunks(file, compression), 1 << 27)), first)
-    mapping = _mapping_of(first, fields, path)
-    return _table([_row(number, record, mapping) for number, record in first])
+    return _keys_of(first)
 
 
 def _number(found: Iterable[bytes | int]) -> Iterator[tuple[int, Any]]:

@@ -1,0 +1,161 @@
+"""Builds the shipped detector: `python models/train.py --data 'FOLDER/*.parquet'`.
+
+Writes detector.bin, detector.json and README.md beside this file. The same data gives
+the same bytes. Columns: text, label (human or synthetic), source, domain, group and
+license; group ties a human text to the machine versions of the same prompt.
+"""
+
+import argparse
+import glob
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthfilter.core.text import normalise
+from synthfilter.detection import calibration, evaluation, training
+from synthfilter.detection.canonical import canonicalise
+from synthfilter.detection.fasttext_model import serialise
+from synthfilter.detection.linear import Evidence
+from synthfilter.detection.settings import DetectorSettings
+from synthfilter.detection.tokens import WORDS
+
+HERE = Path(__file__).resolve().parent
+COLUMNS = ["text", "label", "source", "domain", "group", "license"]
+LENGTH_EXPONENT = 0.75
+LENGTH_CAP = 400
+
+
+def read_data(pattern: str) -> pa.Table:
+    """Returns the labelled documents, their text normalised and canonical.
+
+    Raises:
+      SystemExit: No file matches.
+    """
+    paths = sorted(glob.glob(pattern))
+    if not paths:
+        raise SystemExit(f"no file matches {pattern!r}; quote the glob")
+    table = pa.concat_tables(pq.read_table(path, columns=COLUMNS) for path in paths)
+    text = canonicalise(normalise(table["text"].combine_chunks()))
+    return table.set_column(0, "text", text)
+
+
+def calibrated(
+    evidence: Evidence, synthetic: np.ndarray
+) -> tuple[DetectorSettings, np.ndarray]:
+    """Returns settings from out-of-source evidence, and the scores they give."""
+    shape = {
+        "tokens": WORDS,
+        "canonical": True,
+        "length_exponent": LENGTH_EXPONENT,
+        "length_cap": LENGTH_CAP,
+    }
+    logit = DetectorSettings(**shape).document_logit(evidence)
+    known = evidence.known > 0
+    slope, intercept = calibration.fit_logistic(logit[known], synthetic[known])
+    shape.update(slope=slope, intercept=intercept)
+    scores = DetectorSettings(**shape).calibrate(evidence)
+    thresholds = calibration.measured_thresholds(scores, synthetic)
+    return DetectorSettings(**shape, thresholds=thresholds), scores
+
+
+def measure(
+    scores: np.ndarray, synthetic: np.ndarray, threshold: float
+) -> dict[str, float | int | None]:
+    """Returns the figures of one set of documents; null where a class is missing."""
+    usable = ~np.isnan(scores)
+    human, machine = scores[usable & ~synthetic], scores[usable & synthetic]
+    figures = {
+        "auroc": evaluation.auroc(human, machine),
+        "tpr_at_own_1pct_fpr": evaluation.tpr_at_fpr(human, machine, 0.01),
+        "fpr_at_threshold": evaluation.share_at_least(human, threshold),
+        "tpr_at_threshold": evaluation.share_at_least(machine, threshold),
+    }
+    rounded = {k: None if np.isnan(v) else round(v, 4) for k, v in figures.items()}
+    return {"human": len(human), "synthetic": len(machine), **rounded}
+
+
+def main() -> None:
+    """Trains, measures and writes the three files."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="glob of Parquet files")
+    parser.add_argument("--output", default=str(HERE), help="folder to write to")
+    options = parser.parse_args()
+    table = read_data(options.data)
+    text = table["text"].combine_chunks()
+    synthetic = np.array(table["label"].to_pylist(), object) == training.SYNTHETIC
+    sources = np.array(table["source"].to_pylist(), object)
+    domains = table["domain"].to_pylist()
+    strata = [f"{a}/{b}" for a, b in zip(sources, domains, strict=True)]
+    groups = evaluation.linked_groups(table["group"].to_pylist(), text.to_pylist())
+    evidence = evaluation.leave_one_source_out(
+        text, synthetic, sources, strata, groups, report=print
+    )
+    settings, scores = calibrated(evidence, synthetic)
+    model = serialise(training.train_detector(text, synthetic, strata))
+    facts = describe(table, settings, scores, synthetic, sources)
+    facts["sha256"] = hashlib.sha256(model).hexdigest()
+    folder = Path(options.output)
+    (folder / "detector.bin").write_bytes(model)
+    (folder / "detector.json").write_text(json.dumps(facts, indent=2) + "\n")
+    (folder / "README.md").write_text(model_card(facts, len(model)))
+    print(json.dumps(facts["measured"]["all"], indent=2))
+
+
+def describe(
+    table: pa.Table,
+    settings: DetectorSettings,
+    scores: np.ndarray,
+    synthetic: np.ndarray,
+    sources: np.ndarray,
+) -> dict:
+    """Returns the content of detector.json without the checksum."""
+    threshold = settings.default_threshold
+    licences = dict(
+        zip(table["source"].to_pylist(), table["license"].to_pylist(), strict=True)
+    )
+    by_source = {
+        name: measure(scores[sources == name], synthetic[sources == name], threshold)
+        for name in sorted(set(sources))
+    }
+    return {
+        "name": "synthfilter default detector",
+        "sha256": None,
+        "labels": {"human": ["human"], "synthetic": ["synthetic"]},
+        "tokens": settings.tokens,
+        "canonical": settings.canonical,
+        "length_exponent": settings.length_exponent,
+        "length_cap": settings.length_cap,
+        "slope": settings.slope,
+        "intercept": settings.intercept,
+        "thresholds": {f"{k:g}": v for k, v in settings.thresholds.items()},
+        "measured": {
+            "how": "leave one source out; groups and shared texts never straddle",
+            "all": measure(scores, synthetic, threshold),
+            "by_source": by_source,
+        },
+        "data": {name: licences[name] for name in sorted(licences)},
+        "recipe": {
+            "window_tokens": training.WINDOW_TOKENS,
+            "max_windows": training.MAX_WINDOWS,
+            "weight_scale": training.WEIGHT_SCALE,
+            **training.FASTTEXT_OPTIONS,
+        },
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("fasttext-community", "numpy", "pyarrow", "xxhash")
+        },
+    }
+
+
+def model_card(facts: dict, size: int) -> str:
+    """Returns models/README.md."""
+    return ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The `synthfilter` command.
+
+Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
+or file; 3 the set that was asked for cannot be made from what was read; 130 stopped.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from synthfilter.build import Build
+from synthfilter.console import Reporter
+from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.detection.detector import load_detector
+from synthfilter.estimate import estimate_build
+from synthfilter.inputs.blocks import InputFile, read_columns
+from synthfilter.inputs.fields import describe, map_fields, parse_fields
+from synthfilter.local import default_workers, run_build
+from synthfilter.options import OneLineParser, add_flags, make_options
+from synthfilter.outputs.manifest import claim_output, read_manifest
+from synthfilter.score import ScoreFile
+from synthfilter.version import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code."""
+    # Beam logs what it then raises; people get one line instead.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    options = make_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (UserError, ShortageError) as error:
+        print(f"synthfilter: error: {error}", file=sys.stderr)
+        return 3 if isinstance(error, ShortageError) else 2
+    except KeyboardInterrupt:
+        print("synthfilter: stopped; run it again to go on", file=sys.stderr)
+        return 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = OneLineParser(
+        prog="synthfilter",
+        description="Keeps model collapse out of training sets.",
+        epilog=(__doc__ or "").partition("\n\n")[2].strip(),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    build = commands.add_parser(
+        "build", help="make a training set from files", allow_abbrev=False
+    )
+    build.description = (Build.__doc__ or "").partition("Args:")[0].strip()
+    build.add_argument("config", nargs="?", help="YAML file with the same options")
+    add_flags(build, Build)
+    build.add_argument(
+        "--workers", type=int, metavar="N", help="processes (default: by input size)"
+    )
+    build.add_argument(
+        "--dry-run", action="store_true", help="estimate from a sample; write nothing"
+    )
+    build.set_defaults(run=_build)
+    score = commands.add_parser(
+        "score", help="add scores to one file, every row in order", allow_abbrev=False
+    )
+    score.add_argument("input", help="Parquet or JSON lines file")
+    add_flags(score, ScoreFile)
+    score.set_defaults(run=_score)
+    inspect = commands.add_parser("inspect", help="show what a build holds")
+    inspect.add_argument("folder", help="output folder of a build")
+    inspect.set_defaults(run=_inspect)
+    for command in (build, score):
+        command.add_argument("--quiet", action="store_true", help="print only errors")
+    return parser
+
+
+def _build(options: argparse.Namespace) -> int:
+    build: Build = make_options(Build, options.config, vars(options))
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"workers must be at least 1, got {options.workers}")
+    reporter = Reporter(options.quiet)
+    inputs = build.list_inputs()
+    show_inputs(build, inputs, reporter)
+    detector = load_detector(build.detector)
+    threshold = detector.threshold if build.threshold is None else build.threshold
+    reporter.say(f"detector: {detector.name}, machine text from score {threshold:.4g}")
+    if options.dry_run:
+        for line in estimate_build(build, inputs, detector):
+            reporter.say(line)
+        return 0
+    claim_output(build.output)
+    size = sum(file.bytes for file in inputs)
+    run_build(build, inputs, options.workers or default_workers(size), reporter)
+    reporter.show_manifest(build.output, read_manifest(build.output))
+    return 0
+
+
+def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -> None:
+    """Prints what is read as what, a line for each set of columns.
+
+    Raises:
+      UserError: a file has no text column.
+    """
+    chosen = parse_fields(build.fields)
+    found: dict[tuple[str, str], list[InputFile]] = {}
+    for file in inputs:
+        columns = read_columns(file)
+        mapping = map_fields(columns, chosen, file.path) if columns else {}
+        key = (file.declared.name.lower(), describe(mapping, columns))
+        found.setdefault(key, []).append(file)
+    for (declared, fields), files in found.items():
+        size = sum(file.bytes for file in files) / 1e6
+        reporter.say(
+            f"{declared}: {len(files):,} file{'s' if len(files) > 1 else ''}, "
+            f"{size:,.1f} MB; fields: {fields or 'none, nothing readable'}"
+        )
+
+
+def _score(options: argparse.Namespace) -> int:
+    job: ScoreFile = make_options(ScoreFile, None, vars(options))
+    reporter = Reporter(options.quiet)
+    counts = job.run(options.input, reporter)
+    reporter.say(counts)
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    reporter = Reporter()
+    manifest = read_manifest(options.folder)
+    reporter.show_manifest(options.folder, manifest)
+    reporter.show_shards(manifest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

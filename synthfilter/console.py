@@ -1,0 +1,227 @@
+"""What people see in the terminal: progress, then the books."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from synthfilter.core.progress import Done, read_beats
+from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
+
+_STAGES = {"open": "opening files", "score": "scoring", "write": "writing shards"}
+_LINE_SECONDS = 30.0
+_FILE_WIDTH = 120
+
+
+class Reporter:
+    """Says what a command does; nothing when it is to be quiet.
+
+    Args:
+      quiet: Whether to print nothing but errors.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        """Looks at the terminal; prints nothing yet."""
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = _FILE_WIDTH
+        self._errors = Console(quiet=quiet, stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Prints a line; file names in it are not markup."""
+        self.console.print(text, markup=False)
+
+    @contextlib.contextmanager
+    def follow(self, beats: str, total_bytes: Mapping[str, int]) -> Iterator[None]:
+        """Shows how far the stages are while the block runs.
+
+        Args:
+          beats: The folder that workers write to (`core.progress`).
+          total_bytes: By stage; stages without one count parts.
+        """
+        stop = threading.Event()
+        show = self._bars if self._errors.is_terminal else self._lines
+        thread = threading.Thread(target=show, args=(beats, total_bytes, stop))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _bars(
+        self, beats: str, total_bytes: Mapping[str, int], stop: threading.Event
+    ) -> None:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[parts]}"),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._errors,
+        ) as bars:
+            tasks: dict[str, Any] = {}
+            while True:
+                stopped = stop.wait(0.2)
+                for stage, done in read_beats(beats).items():
+                    if stage not in tasks:
+                        tasks[stage] = bars.add_task(_STAGES[stage], parts="")
+                    completed, total = _fraction(done, total_bytes.get(stage))
+                    bars.update(
+                        tasks[stage],
+                        completed=completed,
+                        total=total,
+                        parts=_parts(done),
+                    )
+                if stopped:
+                    return
+
+    def _lines(
+        self, beats: str, total_bytes: Mapping[str, int], stop: threading.Event
+    ) -> None:
+        start = time.monotonic()
+        while not stop.wait(_LINE_SECONDS):
+            seconds = time.monotonic() - start
+            for stage, done in read_beats(beats).items():
+                completed, total = _fraction(done, total_bytes.get(stage))
+                if total and completed >= total:
+                    continue
+                left = seconds * (total / completed - 1) if total and completed else 0
+                self._errors.print(
+                    f"{seconds:.0f} s: {_STAGES[stage]}, {_parts(done)}, "
+                    f"{completed / 1e6:,.0f} MB, {completed / 1e6 / seconds:.1f} MB/s, "
+                    f"about {left:.0f} s left",
+                    markup=False,
+                )
+
+    def show_manifest(self, folder: str, manifest: Mapping[str, Any]) -> None:
+        """Prints the books, the shares and the shards of a build."""
+        self.console.print(_books_table(manifest["books"]))
+        for line in describe_shares(manifest["shares"]):
+            self.say(line)
+        shards = manifest["shards"]
+        size = sum(shard["bytes"] for shard in shards)
+        rows = sum(shard["rows"] for shard in shards)
+        self.say(
+            f"{folder}: {_count(len(shards), 'shard')}, {rows:,} rows, "
+            f"{size / 1e6:,.1f} MB, build {manifest['build_id']}, "
+            f"digest {manifest['content_digest']}"
+        )
+        if manifest["books"]["dead_letters"]:
+            self.say(
+                f"{manifest['books']['dead_letters']:,} could not be read: file, place "
+                f"and reason are in {folder.rstrip('/')}/dead_letter/"
+            )
+
+    def show_shards(self, manifest: Mapping[str, Any]) -> None:
+        """Prints a table of the files of a build."""
+        table = Table(box=box.SIMPLE)
+        for name in ("file", "rows", "MB", "sha256"):
+            table.add_column(
+                name, justify="right" if name in ("rows", "MB") else "left"
+            )
+        for kind in ("shards", "rejected", "dead_letters"):
+            for file in manifest[kind]:
+                table.add_row(
+                    file["path"],
+                    f"{file['rows']:,}",
+                    f"{file['bytes'] / 1e6:,.2f}",
+                    file["sha256"][:16],
+                )
+        self.console.print(table)
+
+
+def _fraction(done: Done, total_bytes: int | None) -> tuple[int, int | None]:
+    """Returns `(done, total)` in bytes; of unknown totals by the number of parts."""
+    if total_bytes is not None:
+        return done.bytes, total_bytes
+    if done.total and done.parts:
+        return done.bytes, done.bytes * done.total // done.parts
+    return done.bytes, None
+
+
+def _parts(done: Done) -> str:
+    return f"{done.parts}/{done.total}" if done.total else f"{done.parts}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _books_table(books: Mapping[str, Any]) -> Table:
+    """Returns the books by declared origin: read, each reason, kept."""
+    flows = books["by_declared_origin"]
+    origins = [origin for origin, flow in flows.items() if flow]
+    table = Table(box=box.SIMPLE, title="documents by declared origin", title_justify="left")
+    table.add_column("")
+    for origin in origins:
+        table.add_column(origin)
+        table.columns[-1].justify = "right"
+    table.add_column("all", justify="right")
+    table.add_column("")
+    names = list(REASON_NAMES)
+    table.add_row("read", *_cells(flows, origins, names), "")
+    for reason in [*list(Reason)[1:], Reason.KEPT]:
+        cells = _cells(flows, origins, [REASON_NAMES[reason]])
+        if cells[-1] != "0" or reason is Reason.KEPT:
+            style = "bold" if reason is Reason.KEPT else None
+            name = REASON_NAMES[reason].replace("_", " ")
+            table.add_row(name, *cells, REASON_TEXTS[reason], style=style)
+    return table
+
+
+def _cells(flows: Any, origins: list[str], reasons: list[str]) -> list[str]:
+    """Returns the documents with one of the reasons by declared origin, and in all."""
+    counts = [
+        sum(
+            amounts["docs"]
+            for reason in reasons
+            for amounts in flows[origin].get(reason, {}).values()
+        )
+        for origin in origins
+    ]
+    return [f"{count:,}" for count in [*counts, sum(counts)]]
+
+
+def describe_shares(shares: Mapping[str, Any]) -> list[str]:
+    """Returns the share asked for and what was got, in words."""
+    unit = shares["unit"]
+    asked = "no share asked for"
+    if shares["synthetic_fraction"] is not None:
+        asked = f"asked {shares['synthetic_fraction']:.2%}"
+    elif shares["max_synthetic_fraction"] is not None:
+        asked = f"asked at most {shares['max_synthetic_fraction']:.2%}"
+    got = shares["got"]
+    share = got[unit]["synthetic_fraction"]
+    others = ", ".join(
+        f"{got[other]['synthetic_fraction']:.2%} of {other}"
+        for other in got
+        if other != unit and got[other]["synthetic_fraction"] is not None
+    )
+    lines = [
+        f"synthetic share of {unit}: {asked}, got "
+        + (f"{share:.2%}" if share is not None else "nothing")
+        + (f" ({others})" if others else "")
+    ]
+    total = got[unit]["human"] + got[unit]["synthetic"]
+    size = f"size: {total:,} {unit}"
+    if shares["target_size"] is not None:
+        size = f"size: asked {shares['target_size']:,} {unit}, got {total:,}"
+    lines.append(size)
+    if shares["limited_by"]:
+        lines.append(f"limited by {shares['limited_by']}")
+    return lines

@@ -1,0 +1,1 @@
+"""Text to score: tokens, the linear fastText evaluator, training, evaluation."""

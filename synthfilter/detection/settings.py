@@ -1,0 +1,168 @@
+"""What the JSON beside a model file says about its use."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from synthfilter.detection.linear import Evidence
+from synthfilter.detection.tokens import SPACES, check_tokenisation
+
+DEFAULT_FPR = 0.01
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectorSettings:
+    """How to use a model; the defaults fit any plain two-label fastText model.
+
+    The score of a document of n tokens is the probability
+    `sigmoid(slope * logit * min(n, length_cap) ** length_exponent + intercept)`.
+
+    Attributes:
+      name: For people; None takes the file's name.
+      sha256: What the model's bytes must hash to; None for any.
+      tokens: How text is cut, one of `tokens.TOKENISATIONS`.
+      canonical: Whether text is made canonical first.
+      length_exponent: How evidence grows with length; 0 for not at all.
+      length_cap: Tokens from which on it does not grow.
+      slope: Of the logistic calibration.
+      intercept: Of the logistic calibration.
+      thresholds: Score thresholds by measured false-positive rate.
+      threshold: The default threshold; None takes that at a rate of 1%, else 0.5.
+      labels: Further label names, `{"synthetic": [...], "human": [...]}`.
+    """
+
+    name: str | None = None
+    sha256: str | None = None
+    tokens: str = SPACES
+    canonical: bool = False
+    length_exponent: float = 0.0
+    length_cap: int = 400
+    slope: float = 1.0
+    intercept: float = 0.0
+    thresholds: Mapping[float, float] = dataclasses.field(default_factory=dict)
+    threshold: float | None = None
+    labels: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks every field; raises ValueError for the first that is wrong."""
+        check_tokenisation(self.tokens)
+        for field in ("length_exponent", "slope", "intercept"):
+            _check(math.isfinite(getattr(self, field)), field, "a number", self)
+        _check(self.length_cap >= 1, "length_cap", "at least 1", self)
+        _check(self.slope > 0, "slope", "above 0", self)
+        shares = [*self.thresholds, *self.thresholds.values()]
+        _check(all(0 <= x <= 1 for x in shares), "thresholds", "in [0, 1]", self)
+        _check(
+            self.threshold is None or 0 <= self.threshold <= 1,
+            "threshold",
+            "in [0, 1]",
+            self,
+        )
+
+    @property
+    def default_threshold(self) -> float:
+        """The threshold to use unless another is asked for."""
+        if self.threshold is not None:
+            return self.threshold
+        return self.thresholds.get(DEFAULT_FPR, 0.5)
+
+    def document_logit(self, evidence: Evidence) -> np.ndarray:
+        """Returns what the calibration sees: the logit, grown with length."""
+        length = np.minimum(evidence.tokens, self.length_cap)
+        return evidence.logit * length.astype(np.float64) ** self.length_exponent
+
+    def calibrate(self, evidence: Evidence) -> np.ndarray:
+        """Returns float32 probabilities; NaN for documents without a known token."""
+        logit = self.slope * self.document_logit(evidence) + self.intercept
+        with np.errstate(over="ignore"):
+            score = (1 / (1 + np.exp(-logit))).astype(np.float32)
+        score[evidence.known == 0] = np.nan
+        return score
+
+
+def read_settings(data: bytes, name: str) -> DetectorSettings:
+    """Returns the settings in a JSON file; keys that it does not know are for people.
+
+    Args:
+      data: The file's bytes.
+      name: What error messages call it.
+
+    Raises:
+      ValueError: Not a JSON object, or a field of the wrong type or value.
+    """
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: expected JSON, got {error}") from error
+    if not isinstance(raw, dict):
+        raise ValueError(f"{name}: expected a JSON object, got {type(raw).__name__}")
+    readers = {
+        "name": _text,
+        "sha256": _text,
+        "tokens": _text,
+        "canonical": _flag,
+        "length_cap": _count,
+        "length_exponent": _number,
+        "slope": _number,
+        "intercept": _number,
+        "threshold": _number,
+        "thresholds": _rates,
+        "labels": _names,
+    }
+    fields = {}
+    for key, read in readers.items():
+        if raw.get(key) is not None:
+            try:
+                fields[key] = read(raw[key])
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"{name}: {key}: {error}") from error
+    try:
+        return DetectorSettings(**fields)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _check(holds: bool, field: str, expected: str, settings: DetectorSettings) -> None:
+    if not holds:
+        raise ValueError(f"{field} must be {expected}, got {getattr(settings, field)}")
+
+
+def _typed(value: Any, kind: type | tuple[type, ...], expected: str) -> Any:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"expected {expected}, got {value!r:.60}")
+    return value
+
+
+def _text(value: Any) -> str:
+    return _typed(value, str, "a string")
+
+
+def _flag(value: Any) -> bool:
+    return _typed(value, bool, "true or false")
+
+
+def _count(value: Any) -> int:
+    return _typed(value, int, "a whole number")
+
+
+def _number(value: Any) -> float:
+    return float(_typed(value, (int, float), "a number"))
+
+
+def _rates(value: Any) -> dict[float, float]:
+    items = _typed(value, dict, "an object of rate to threshold").items()
+    return {float(rate): _number(threshold) for rate, threshold in items}
+
+
+def _names(value: Any) -> dict[str, list[str]]:
+    names = _typed(value, dict, "an object of two lists")
+    if not set(names) <= {"synthetic", "human"}:
+        raise ValueError(f"expected the keys synthetic and human, got {list(names)}")
+    return {
+        side: [_text(name) for name in _typed(listed, list, "a list of names")]
+        for side, listed in names.items()
+    }

@@ -1,0 +1,177 @@
+"""A dry run: what a build would come to, estimated from a sample; writes nothing."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthfilter.annotate import COLUMNS, annotate
+from synthfilter.build import Build
+from synthfilter.core import schema
+from synthfilter.core.batches import column, concat_batches
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.decisions import decide, mixture
+from synthfilter.decisions.copies import find_exact_copies
+from synthfilter.detection.detector import Detector
+from synthfilter.inputs.blocks import InputFile
+from synthfilter.inputs.fields import parse_fields
+from synthfilter.inputs.sampling import Sample, sample_file
+from synthfilter.outputs.shard_plan import count_shards
+
+_SAMPLED_FILES = 8
+_SAMPLED_DOCUMENTS = 500
+# Beam's start and its bookkeeping on a laptop.
+_FIXED_SECONDS = 3.0
+
+
+@dataclasses.dataclass
+class _Group:
+    """What a sample says of all the files of one declared origin."""
+
+    declared: Origin
+    documents: float = 0.0
+    unusable: float = 0.0
+    filtered: float = 0.0
+    copies: float = 0.0
+    # Weight that is still in, by decided origin and unit.
+    alive: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((2, len(schema.UNITS)))
+    )
+    seconds: float = 0.0
+    bytes: float = 0.0
+
+
+def estimate_build(
+    build: Build, inputs: Sequence[InputFile], detector: Detector
+) -> list[str]:
+    """Returns lines that say what a build would read, keep, write and take.
+
+    Raises:
+      ShortageError: as the build itself would.
+    """
+    groups = [
+        _estimate_group(build, [f for f in inputs if f.declared == who], detector, who)
+        for who in Origin
+    ]
+    groups = [group for group in groups if group.documents]
+    alive = np.sum([group.alive for group in groups], axis=0).astype(np.int64)
+    unit = schema.UNITS.index(build.unit)
+    available = {who: int(alive[who, unit]) for who in (Origin.HUMAN, Origin.SYNTHETIC)}
+    targets = mixture.plan_targets(
+        available,
+        build.synthetic_fraction,
+        build.max_synthetic_fraction,
+        build.target_size,
+        mixture.parse_shortage(build.on_shortage),
+        build.unit,
+    )
+    part = np.array(
+        [
+            targets.weight[who] / total if total else 0
+            for who, total in available.items()
+        ]
+    )
+    return [
+        *_describe_groups(groups),
+        *_describe_set(build, groups, alive, part, targets),
+    ]
+
+
+def _estimate_group(
+    build: Build, files: Sequence[InputFile], detector: Detector, who: Origin
+) -> _Group:
+    """Scales what a few files hold to all files of a declared origin, by their size."""
+    group = _Group(who)
+    step = max(1, len(files) // _SAMPLED_FILES)
+    chosen = parse_fields(build.fields)
+    sampled = files[::step]
+    size = sum(file.bytes for file in sampled)
+    scale = sum(file.bytes for file in files) / size if size else 1.0
+    for file in sampled:
+        sample = sample_file(
+            file, chosen, COLUMNS, _SAMPLED_DOCUMENTS, 2 * build.max_document_bytes
+        )
+        if sample is not None:
+            _add_sample(group, sample, scale * sample.rows, build, detector)
+    return group
+
+
+def _add_sample(
+    group: _Group, sample: Sample, rows: float, build: Build, detector: Detector
+) -> None:
+    """Adds what a sample of one file says of `rows` documents like it."""
+    start = time.perf_counter()
+    facts = annotate(sample.documents, detector, build.max_document_bytes)
+    seconds = sample.seconds + time.perf_counter() - start + _write_seconds(sample)
+    threshold = detector.threshold if build.threshold is None else build.threshold
+    judged = decide.judge_facts(
+        facts, 0, group.declared, threshold, build.flagged_human, build.max_ai_score
+    )
+    reason, origin = column(judged, schema.REASON), column(judged, schema.ORIGIN)
+    seen = judged.num_rows
+    weight = rows / seen
+    alive = reason == Reason.KEPT
+    copies = find_exact_copies(
+        column(judged, schema.CONTENT_HI)[alive],
+        column(judged, schema.CONTENT_LO)[alive],
+        column(judged, schema.WORDS)[alive],
+        [column(judged, schema.ROW)[alive]],
+    )
+    # Of the pairs in the file, a sample of a part p has only p * p.
+    share = min(float(copies.sum()) / seen * weight, 0.9)
+    unusable = np.isin(
+        reason, (Reason.DEAD_LETTER, Reason.UNUSABLE_EMPTY, Reason.UNUSABLE_TOO_LONG)
+    )
+    group.documents += rows
+    group.unusable += float(unusable.sum()) * weight
+    group.filtered += float((~alive & ~unusable).sum()) * weight
+    group.copies += share * rows
+    for i, unit in enumerate(schema.UNITS):
+        amount = np.bincount(origin[alive], decide.weights(judged, unit)[alive], 2)
+        group.alive[:, i] += amount[:2] * weight * (1 - share)
+    group.seconds += seconds * weight
+    group.bytes += float(column(judged, schema.BYTES).sum()) * weight
+
+
+def _write_seconds(sample: Sample) -> float:
+    """Returns how long the sample takes to write as Parquet, in memory."""
+    start = time.perf_counter()
+    table = pa.Table.from_batches([concat_batches([sample.documents])])
+    pq.write_table(table, pa.BufferOutputStream(), compression="zstd")
+    return time.perf_counter() - start
+
+
+def _describe_groups(groups: Sequence[_Group]) -> list[str]:
+    return [
+        f"{group.declared.name.lower()}: about {group.documents:,.0f} documents "
+        f"({group.bytes / 1e6:,.1f} MB of text); unusable {group.unusable:,.0f}, "
+        f"filtered {group.filtered:,.0f}, exact copies within files about "
+        f"{group.copies:,.0f} (copies across files show only in the build)"
+        for group in groups
+    ]
+
+
+def _describe_set(
+    build: Build,
+    groups: Sequence[_Group],
+    alive: np.ndarray,
+    part: np.ndarray,
+    targets: mixture.Targets,
+) -> list[str]:
+    kept = alive * part[:, None]
+    unit = schema.UNITS.index(build.unit)
+    total = kept[:, unit].sum()
+    share = kept[Origin.SYNTHETIC, unit] / total if total else 0.0
+    text = kept[:, schema.UNITS.index("bytes")].sum()
+    seconds = _FIXED_SECONDS + sum(group.seconds for group in groups)
+    limit = f"; limited by {targets.limited_by}" if targets.limited_by else ""
+    return [
+        f"set: about {kept[:, 0].sum():,.0f} documents, {total:,.0f} {build.unit}, "
+        f"synthetic share {share:.1%} of {build.unit}{limit}",
+        f"output: about {count_shards(text, build.max_shard_bytes):,} shards, "
+        f"{text / 1e6:,.1f} MB of text; time: about {seconds:,.0f} s on one core",
+        "dry run: nothing was written",
+    ]

@@ -1,0 +1,152 @@
+"""Scores one file: every row, in order, with what the detector says of it."""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthfilter.annotate import COLUMNS, annotate
+from synthfilter.console import Reporter
+from synthfilter.core import schema, storage
+from synthfilter.core.batches import column, set_column
+from synthfilter.core.errors import UserError
+from synthfilter.core.hashing import hex_hashes
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.decisions.origin import judge
+from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.inputs.blocks import Block, list_inputs, open_file
+from synthfilter.inputs.documents import conform
+from synthfilter.inputs.fields import describe, parse_fields
+
+_BATCH_BYTES = 4 << 20
+
+
+@dataclasses.dataclass(kw_only=True)
+class ScoreFile:
+    """Adds ai_score, origin and content_hash to the rows of a file.
+
+    Args:
+      output: Parquet file to write.
+      detector: Path of a fastText model, or package.module:Class; without it, the
+        model that comes with synthfilter.
+      threshold: Score from which on a document counts as machine text, 0 to 1;
+        without it, the detector's own.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      max_document_bytes: Longer documents are not scored.
+    """
+
+    output: str
+    detector: Optional[str] = None
+    threshold: Optional[float] = None
+    fields: list[str] = dataclasses.field(default_factory=list)
+    max_document_bytes: int = 10_000_000
+
+    def __post_init__(self) -> None:
+        """Checks the options; reads nothing."""
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UserError(f"threshold must be between 0 and 1, got {self.threshold}")
+        parse_fields(self.fields)
+
+    def run(self, path: str, reporter: Reporter) -> str:
+        """Scores the file and returns a line about what came out.
+
+        Raises:
+          UserError: the input is not one readable file, or the output exists.
+        """
+        if storage.exists(self.output):
+            raise UserError(f"output {self.output!r} exists; name a new file")
+        files = list_inputs({Origin.UNKNOWN: [path]})
+        if len(files) > 1:
+            raise UserError(f"score takes one file, {path!r} names {len(files)}")
+        detector = load_detector(self.detector)
+        rows = synthetic = unscored = 0
+        with tempfile.TemporaryDirectory(prefix="synthfilter-") as spool:
+            chosen = parse_fields(self.fields)
+            found = list(
+                open_file(files[0], chosen, spool, 2 * self.max_document_bytes)
+            )
+            _check_readable(found, path)
+            if found:
+                with storage.open_parquet(found[0].path) as file:
+                    names = file.schema_arrow.names
+                reporter.say(f"fields: {describe(found[0].mapping, names)}")
+            with storage.staged(self.output) as draft:
+                writer = None
+                for batch in self._score_rows(found, detector):
+                    if writer is None:
+                        writer = pq.ParquetWriter(
+                            draft, batch.schema, compression="zstd"
+                        )
+                    writer.write_batch(batch)
+                    origin = batch.column(schema.ORIGIN)
+                    rows += len(origin)
+                    unscored += origin.null_count
+                    synthetic += origin.to_pylist().count("synthetic")
+                if writer is None:
+                    raise UserError(f"{path}: no records; nothing to score")
+                writer.close()
+        return (
+            f"{self.output}: {rows:,} rows, {synthetic:,} scored as machine text, "
+            f"{unscored:,} without a score"
+        )
+
+    def _score_rows(
+        self, found: list[Block], detector: Detector
+    ) -> Iterator[pa.RecordBatch]:
+        """Yields the rows of all blocks with the new columns."""
+        threshold = detector.threshold if self.threshold is None else self.threshold
+        for block in found:
+            with storage.open_parquet(block.path) as file:
+                groups = list(range(block.first_group, block.stop_group))
+                size = sum(file.metadata.row_group(g).total_byte_size for g in groups)
+                step = max(1, _BATCH_BYTES * block.rows // max(size, 1))
+                row = block.first_row
+                for batch in file.iter_batches(step, groups, use_threads=False):
+                    numbers = np.arange(row, row + batch.num_rows)
+                    documents = conform(batch, block, COLUMNS, numbers)
+                    facts = annotate(documents, detector, self.max_document_bytes)
+                    yield add_scores(batch, facts, documents, threshold)
+                    row += batch.num_rows
+
+
+def add_scores(
+    batch: pa.RecordBatch,
+    facts: pa.RecordBatch,
+    documents: pa.RecordBatch,
+    threshold: float,
+) -> pa.RecordBatch:
+    """Returns the batch with ai_score, origin, content_hash and error.
+
+    Rows that have no score have no origin either; the error says why, where reading
+    was the reason.
+    """
+    score = column(facts, schema.AI_SCORE)
+    reason = column(facts, schema.REASON)
+    unknown = np.full(len(score), Origin.UNKNOWN, np.uint8)
+    origin, _ = judge(unknown, score, reason, threshold, "keep", None)
+    unscored = reason != Reason.KEPT
+    names = np.array(schema.ORIGIN_NAMES, object)[origin]
+    hashes = hex_hashes(
+        column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
+    )
+    added: dict[str, Any] = {
+        schema.AI_SCORE: pa.array(score, mask=unscored),
+        schema.ORIGIN: pa.array(names, pa.string(), mask=unscored),
+        schema.CONTENT_HASH: hashes,
+        schema.ERROR: documents.column(schema.ERROR),
+    }
+    for name, values in added.items():
+        batch = set_column(batch, name, values)
+    return batch
+
+
+def _check_readable(found: list[Block], path: str) -> None:
+    """Raises UserError when the only block stands for a file that cannot be read."""
+    if len(found) == 1 and found[0].path.endswith("-error.parquet"):
+        with storage.open_parquet(found[0].path) as file:
+            error = file.read(columns=[schema.ERROR]).column(0)[0].as_py()
+        raise UserError(f"{path}: {error}")
