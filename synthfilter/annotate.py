@@ -79,13 +79,13 @@ def annotate_block(
 
 
 def annotate(
-    documents: pa.RecordBatch, detector: Detector, max_document_bytes: int
+    documents: pa.RecordBatch, detector: Detector | None, max_document_bytes: int
 ) -> pa.RecordBatch:
     """Returns the facts (`schema.FACTS`) of documents, row by row, without text.
 
     Args:
       documents: A batch of `COLUMNS`, `error` and `position`.
-      detector: Scores the text.
+      detector: Scores the text; None leaves the scores at NaN.
       max_document_bytes: Longer documents get a reason instead of a score.
     """
     if not documents.num_rows:
@@ -105,27 +105,27 @@ def annotate(
     hi, lo, words, score = (
         np.concatenate(parts) for parts in zip(*pieces, strict=True)
     )
-    reason = np.where(np.isnan(score), Reason.UNUSABLE_EMPTY, Reason.KEPT)
+    unscored = words == 0 if detector is None else np.isnan(score)
+    reason = np.where(unscored, Reason.UNUSABLE_EMPTY, Reason.KEPT)
     reason = np.where(too_long, Reason.UNUSABLE_TOO_LONG, reason)
     reason = np.where(error.is_valid().to_numpy(False), Reason.DEAD_LETTER, reason)
     names = document_ids(
         documents.column(schema.ID), documents.column(schema.SOURCE), hi, lo
     )
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(hi),
-            pa.array(lo),
-            pa.array(hash_texts(names)[1]),
-            pa.array(score),
-            pa.array(sizes.astype(np.int32)),
-            pa.array(words),
-            parse_times(documents.column(schema.CREATED)),
-            pa.array(reason.astype(np.uint8)),
-            error,
-            documents.column(schema.POSITION),
-        ],
-        schema=schema.FACTS,
-    )
+    values = {
+        schema.CONTENT_HI: hi,
+        schema.CONTENT_LO: lo,
+        schema.IDENTITY: hash_texts(names)[1],
+        schema.AI_SCORE: score,
+        schema.BYTES: sizes.astype(np.int32),
+        schema.WORDS: words,
+        schema.CREATED: parse_times(documents.column(schema.CREATED)),
+        schema.REASON: reason.astype(np.uint8),
+        schema.ERROR: error,
+        schema.POSITION: documents.column(schema.POSITION),
+    }
+    arrays = [pa.array(values[name]) for name in schema.FACTS.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema.FACTS)
 
 
 def parse_times(created: pa.Array) -> pa.Array:
@@ -151,11 +151,13 @@ def _pieces(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _measure(
-    text: pa.Array, detector: Detector
+    text: pa.Array, detector: Detector | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Returns content hash (hi, lo), number of words and score of each text."""
     normal = normalise(text)
     hi, lo = hash_texts(normal)
     spaces = pc.count_substring(normal, " ").to_numpy().astype(np.int32)
     filled = np.diff(text_buffers(normal)[1]) > 0
-    return hi, lo, spaces + filled, detector.score(normal)
+    nothing = np.full(len(normal), np.nan, np.float32)
+    score = nothing if detector is None else detector.score(normal)
+    return hi, lo, spaces + filled, score

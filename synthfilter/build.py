@@ -103,26 +103,21 @@ class Build(beam.PTransform):
         """Checks every option; reads nothing."""
         if not (self.human or self.synthetic or self.unknown):
             raise UserError("name at least one input: --human, --synthetic, --unknown")
-        for name in ("synthetic_fraction", "max_synthetic_fraction"):
-            mixture.check_fraction(name, getattr(self, name))
+        mixture.check_mixture(
+            self.synthetic_fraction,
+            self.max_synthetic_fraction,
+            self.unit,
+            self.target_size,
+            self.on_shortage,
+        )
         for name in ("threshold", "max_ai_score"):
             mixture.check_fraction(name, getattr(self, name))
-        if None not in (self.synthetic_fraction, self.max_synthetic_fraction):
-            raise UserError(
-                "give synthetic_fraction (a share to reach) or max_synthetic_fraction "
-                "(a limit), not both"
-            )
-        for name in ("target_size", "max_document_bytes", "max_shard_bytes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}")
+        for name in ("max_document_bytes", "max_shard_bytes"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.max_document_bytes > 2**31 - 1:
             raise UserError("max_document_bytes must be below 2 GiB")
-        _check_choice("unit", self.unit, schema.UNITS)
-        _check_choice(
-            "flagged_human", self.flagged_human, origin.FLAGGED_HUMAN_POLICIES
-        )
-        mixture.parse_shortage(self.on_shortage)
+        origin.check_policy(self.flagged_human)
         copies.check_keep(self.keep)
         parse_fields(self.fields)
 
@@ -280,11 +275,6 @@ class Build(beam.PTransform):
 
     def _facts_folder(self) -> str:
         return storage.join(self.cache_folder(), "facts")
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def _partitions(inputs: Sequence[InputFile]) -> int:

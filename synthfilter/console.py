@@ -166,31 +166,46 @@ def _books_table(books: Mapping[str, Any]) -> Table:
     """Returns the books by declared origin: read, each reason, kept."""
     flows = books["by_declared_origin"]
     origins = [origin for origin, flow in flows.items() if flow]
-    table = Table(box=box.SIMPLE, title="documents by declared origin", title_justify="left")
+    table = Table(
+        box=box.SIMPLE, title="documents by declared origin", title_justify="left"
+    )
     table.add_column("")
     for origin in origins:
         table.add_column(origin)
         table.columns[-1].justify = "right"
     table.add_column("all", justify="right")
     table.add_column("")
-    names = list(REASON_NAMES)
-    table.add_row("read", *_cells(flows, origins, names), "")
-    for reason in [*list(Reason)[1:], Reason.KEPT]:
+    table.add_row("read", *_cells(flows, origins, list(REASON_NAMES)), "")
+    for reason in list(Reason)[1:]:
         cells = _cells(flows, origins, [REASON_NAMES[reason]])
-        if cells[-1] != "0" or reason is Reason.KEPT:
-            style = "bold" if reason is Reason.KEPT else None
+        if cells[-1] != "0":
             name = REASON_NAMES[reason].replace("_", " ")
-            table.add_row(name, *cells, REASON_TEXTS[reason], style=style)
+            table.add_row(name, *cells, REASON_TEXTS[reason])
+    kept = [REASON_NAMES[Reason.KEPT]]
+    table.add_row("kept", *_cells(flows, origins, kept), "in the set", style="bold")
+    for who in ("human", "synthetic"):
+        cells = _cells(flows, origins, kept, who)
+        table.add_row(f"  as {who}", *cells, "as declared, or as the detector decided")
     return table
 
 
-def _cells(flows: Any, origins: list[str], reasons: list[str]) -> list[str]:
-    """Returns the documents with one of the reasons by declared origin, and in all."""
+def _cells(
+    flows: Any, origins: list[str], reasons: list[str], decided: str | None = None
+) -> list[str]:
+    """Returns the documents with one of the reasons by declared origin, and in all.
+
+    Args:
+      flows: `by_declared_origin` of the books.
+      origins: Declared origins, a cell for each.
+      reasons: Names of reasons.
+      decided: Only documents of this decided origin; None = of any.
+    """
     counts = [
         sum(
             amounts["docs"]
             for reason in reasons
-            for amounts in flows[origin].get(reason, {}).values()
+            for who, amounts in flows[origin].get(reason, {}).items()
+            if decided in (None, who)
         )
         for origin in origins
     ]

@@ -47,7 +47,8 @@ registry.register_coder(pa.RecordBatch, RecordBatchCoder)
 
 def concat_batches(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     """Returns one batch with the rows of all; there must be at least one batch."""
-    return pa.Table.from_batches(list(batches)).combine_chunks().to_batches()[0]
+    first, *more = batches
+    return pa.concat_batches([first, *more]) if more else first
 
 
 def column(batch: pa.RecordBatch, name: str) -> np.ndarray:
@@ -67,6 +68,8 @@ def split_by_key(
     batch: pa.RecordBatch, keys: np.ndarray
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(key, rows of that key)`, the rows in their order, the keys ascending."""
+    if not len(keys):
+        return
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))

@@ -24,9 +24,7 @@ class Done(NamedTuple):
     total: int = 0
 
 
-def beat(
-    folder: str | None, stage: str, parts: int, size: int, total: int = 0
-) -> None:
+def beat(folder: str | None, stage: str, parts: int, size: int, total: int = 0) -> None:
     """Adds parts and bytes to what this process has done of a stage."""
     if folder is None:
         return

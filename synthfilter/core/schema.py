@@ -71,7 +71,6 @@ REASON_NAMES = tuple(reason.name.lower() for reason in Reason)
 
 # What a build, an inspection and the README say about each reason.
 REASON_TEXTS = {
-    Reason.KEPT: "kept in the set",
     Reason.DEAD_LETTER: "could not be read (see dead_letter/)",
     Reason.UNUSABLE_EMPTY: "no text to score",
     Reason.UNUSABLE_TOO_LONG: "longer than max_document_bytes",

@@ -1,6 +1,7 @@
 """Files on any Beam filesystem: list, read, write whole files, open Parquet."""
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -37,14 +38,15 @@ def parent(path: str) -> str:
 def list_files(pattern: str) -> list[FileMetadata]:
     """Returns the files that a path, glob or folder names, sorted by path.
 
-    `**` crosses folders, `*` and `?` do not.
+    `**` crosses folders, `*` and `?` do not. Globs and folders pass over names that
+    start with a dot or an underscore, and what is in such folders.
 
     Raises:
       UserError: the pattern matches no file, or cannot be listed.
     """
     try:
         found = _match(pattern)
-    except BeamIOError as error:
+    except (OSError, BeamIOError, re.error) as error:
         raise UserError(f"cannot list {pattern!r}: {error}") from error
     if not found:
         raise UserError(
@@ -57,36 +59,66 @@ def list_files(pattern: str) -> list[FileMetadata]:
 def _match(pattern: str) -> list[FileMetadata]:
     """Lists a pattern; a folder stands for all the files below it."""
     if is_local(pattern):
-        pattern = os.path.expanduser(pattern)
+        pattern = os.path.normpath(os.path.expanduser(pattern))
+        if os.path.isfile(pattern):
+            return [_describe(pattern)]
         if os.path.isdir(pattern):
-            pattern = join(pattern, "**")
+            pattern = join(glob.escape(pattern), "**")
     elif pattern.endswith("/"):
         pattern += "**"
     # Beam's own globs differ between filesystems: list by prefix, then match here.
     prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    listed = pattern if prefix == pattern else prefix + "**"
     wanted = re.compile(_glob_regex(pattern))
-    return [
-        entry
-        for entry in FileSystems.match([listed])[0].metadata_list
-        if prefix == pattern or (wanted.fullmatch(entry.path) and _is_shown(entry.path))
-    ]
+    folder = prefix.rpartition("/")[0]
+
+    def found(path: str) -> bool:
+        return bool(wanted.fullmatch(path)) and _is_shown(path[len(folder) :])
+
+    if is_local(pattern):
+        paths = map(os.path.normpath, _walk(os.path.dirname(prefix) or "."))
+        return [_describe(path) for path in paths if found(path)]
+    listed = pattern if prefix == pattern else prefix + "**"
+    entries = FileSystems.match([listed])[0].metadata_list
+    return [entry for entry in entries if prefix == pattern or found(entry.path)]
+
+
+def _describe(path: str) -> FileMetadata:
+    """Returns the metadata of a local file."""
+    state = os.stat(path)
+    return FileMetadata(path, state.st_size, state.st_mtime)
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Yields the paths of all files below a local folder, if there is one."""
+    if os.path.isdir(folder):
+        for root, _, names in os.walk(join(folder), onerror=_fail):
+            yield from (join(root, name) for name in names)
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def _is_shown(path: str) -> bool:
-    """Returns whether a glob may find the file: not a dot or underscore name."""
-    return not path.rsplit("/", 1)[-1].startswith((".", "_"))
+    """Returns whether a glob may find the file: no dot or underscore name in it."""
+    return not any(name.startswith((".", "_")) for name in path.split("/"))
 
 
 def _glob_regex(pattern: str) -> str:
     """Translates a glob to a regular expression; `**/` also matches no folder."""
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", pattern)
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(
-        known.get(piece)
-        or (piece.replace("[!", "[^") if piece[:1] == "[" else re.escape(piece))
-        for piece in pieces
+        known.get(piece) or (_one_of(piece) if i % 2 else re.escape(piece))
+        for i, piece in enumerate(pieces)
     )
+
+
+def _one_of(brackets: str) -> str:
+    """Translates `[abc]`, `[a-z]` and `[!a]`."""
+    without = brackets[1] == "!"
+    inside = re.escape(brackets[1 + without : -1]).replace(r"\-", "-")
+    return f"[{'^' * without}{inside}]"
 
 
 def exists(path: str) -> bool:
@@ -174,6 +206,8 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 def list_below(folder: str) -> list[str]:
     """Returns the paths of all files below a folder; none if it does not exist."""
+    if is_local(folder):
+        return sorted(_walk(folder))
     matched = FileSystems.match([join(folder, "**")])[0].metadata_list
     return sorted(entry.path for entry in matched)
 

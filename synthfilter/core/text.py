@@ -4,12 +4,66 @@ Every stage that looks inside documents (hashing, scoring, shingling) works on t
 bytes of a whole Arrow column at once; nothing here loops over documents.
 """
 
+import unicodedata
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_SPACES = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+
+class CharacterMap:
+    """Replacements for single characters of two or three UTF-8 bytes.
+
+    Args:
+      replacements: Character to ASCII text that is no longer than its UTF-8 bytes.
+    """
+
+    def __init__(self, replacements: Mapping[str, str]) -> None:
+        """Sorts the characters by their bytes."""
+        pairs = sorted((c.encode(), text.encode()) for c, text in replacements.items())
+        self.codes = np.array([_code(raw) for raw, _ in pairs], np.uint32)
+        self.text = np.zeros((len(pairs), 3), np.uint8)
+        for row, (_, text) in enumerate(pairs):
+            self.text[row, : len(text)] = list(text)
+        self.length = np.array([len(text) for _, text in pairs])
+        self.leads = np.zeros(256, bool)
+        self.leads[[raw[0] for raw, _ in pairs]] = True
+
+
+def _code(raw: bytes) -> int:
+    """Returns a character's two or three UTF-8 bytes as one number."""
+    return int.from_bytes(raw.ljust(3, b"\0"), "big")
+
+
+def _characters(*ranges: tuple[int, int]) -> list[str]:
+    return [chr(c) for first, last in ranges for c in range(first, last + 1)]
+
+
+_SPACES = _characters(
+    (0x80, 0xA0),
+    (0x1680, 0x1680),
+    (0x2000, 0x200A),
+    (0x2028, 0x2029),
+    (0x202F, 0x202F),
+    (0x205F, 0x205F),
+    (0x3000, 0x3000),
+)
+_INVISIBLE = _characters(
+    (0xAD, 0xAD),
+    (0x61C, 0x61C),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x2064),
+    (0x2066, 0x206F),
+    (0xFEFF, 0xFEFF),
+)
+_BLANKS = CharacterMap({c: " " for c in _SPACES} | {c: "" for c in _INVISIBLE})
+
+# Characters below U+0300 neither combine nor decompose further, and of those that
+# start with the bytes E2 80 only spaces do, which are ASCII by then.
+_COMBINING_LEAD = 0xCC
 
 
 def text_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -46,20 +100,10 @@ def text_column(data: np.ndarray, offsets: np.ndarray) -> pa.Array:
     )
 
 
-def rows_with_byte(
-    data: np.ndarray, offsets: np.ndarray, table: np.ndarray
-) -> np.ndarray:
-    """Returns, for each document, whether it holds a byte for which `table` is true."""
-    hits = np.flatnonzero(table[data])
-    rows = np.zeros(len(offsets) - 1, bool)
-    rows[np.searchsorted(offsets, hits, side="right") - 1] = True
-    return rows
-
-
 def normalise(column: pa.Array) -> pa.Array:
     """Returns the text as it is hashed and scored: same words, one spelling.
 
-    NFC (Unicode Annex 15); zero-width, soft-hyphen and bidi marks removed; every run
+    Zero-width, soft-hyphen and bidi marks removed; NFC (Unicode Annex 15); every run
     of white space and control characters is one space; none at either end. Letters,
     case, punctuation and markup stay.
 
@@ -69,30 +113,67 @@ def normalise(column: pa.Array) -> pa.Array:
     Returns:
       A large_string array of the same length.
     """
-    data, offsets = text_buffers(column)
-    beyond_ascii = rows_with_byte(data, offsets, np.arange(256) >= 128)
-    if beyond_ascii.any():
-        column = _fold_unicode(text_column(data, offsets), beyond_ascii)
-        data, offsets = text_buffers(column)
-    return text_column(*_collapse_blanks(data, offsets))
+    data, offsets = replace_characters(*text_buffers(column), _BLANKS)
+    return text_column(*collapse_blanks(*_compose(data, offsets)))
 
 
-def _fold_unicode(column: pa.Array, rows: np.ndarray) -> pa.Array:
-    """Composes the rows to NFC and turns Unicode spaces and marks to ASCII."""
-    folded = pc.utf8_normalize(column.filter(pa.array(rows)), form="NFC")
-    folded = pc.replace_substring_regex(folded, f"[{_SPACES}]", " ")
-    folded = pc.replace_substring_regex(folded, f"[{_INVISIBLE}]", "")
-    return pc.replace_with_mask(column, pa.array(rows), folded)
+def replace_characters(
+    data: np.ndarray, offsets: np.ndarray, characters: CharacterMap
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns data and offsets with each mapped character replaced."""
+    at = np.flatnonzero(characters.leads[data])
+    if not len(at):
+        return data, offsets
+    padded = np.append(data, np.zeros(2, np.uint8))
+    lead, second, third = (padded[at + i].astype(np.uint32) for i in range(3))
+    size = np.where(lead < 0xE0, 2, 3)
+    code = (lead << 16) | (second << 8) | np.where(size == 3, third, 0)
+    found = np.searchsorted(characters.codes, code)
+    found = np.minimum(found, len(characters.codes) - 1)
+    hit = characters.codes[found] == code
+    at, found, size = at[hit], found[hit], size[hit]
+    if not len(at):
+        return data, offsets
+    drop = []
+    for i in range(3):
+        written = characters.length[found] > i
+        padded[at[written] + i] = characters.text[found[written], i]
+        drop.append(at[~written & (size > i)] + i)
+    return _without(padded[:-2], offsets, np.sort(np.concatenate(drop)))
 
 
-def _collapse_blanks(
+def _compose(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Brings the documents that may need it to NFC."""
+    high = np.flatnonzero(data >= _COMBINING_LEAD)
+    if not len(high):
+        return data, offsets
+    following = data[np.minimum(high + 1, len(data) - 1)]
+    high = high[~((data[high] == 0xE2) & (following == 0x80))]
+    if not len(high):
+        return data, offsets
+    rows = np.zeros(len(offsets) - 1, bool)
+    rows[np.searchsorted(offsets, high, side="right") - 1] = True
+    column, mask = text_column(data, offsets), pa.array(rows)
+    # Arrow's utf8_normalize decomposes whatever form is asked for (apache/arrow#51225).
+    composed = [
+        text
+        if unicodedata.is_normalized("NFC", text)
+        else unicodedata.normalize("NFC", text)
+        for text in column.filter(mask).to_pylist()
+    ]
+    replaced = pa.array(composed, pa.large_string())
+    return text_buffers(pc.replace_with_mask(column, mask, replaced))
+
+
+def collapse_blanks(
     data: np.ndarray, offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keeps one space of each blank run and none at a document's ends.
 
-    Bytes up to 32 are blanks: the space, white space and control characters.
+    Bytes up to 32, and 127, are blanks: the space, white space, control characters.
     """
     data = np.maximum(data, np.uint8(32))
+    data[data == 127] = 32
     blank = data == 32
     drop = np.empty(len(data), bool)
     np.logical_and(blank[:-1], blank[1:], out=drop[:-1])

@@ -71,11 +71,17 @@ def split_by_content(
     judged: pa.RecordBatch, partitions: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(partition, rows)`; documents of the same text meet in one partition."""
+    return split_by_key(judged, content_partitions(judged, partitions))
+
+
+def content_partitions(judged: pa.RecordBatch, partitions: int) -> np.ndarray:
+    """Returns the partition of each `schema.JUDGED` row, int64."""
     # What is out already has no copies, and all empty texts would meet in one place.
     out = column(judged, schema.REASON) != Reason.KEPT
-    row = column(judged, schema.ROW).astype(np.uint64)
-    key = np.where(out, mix(row), column(judged, schema.CONTENT_HI))
-    return split_by_key(judged, (key % np.uint64(partitions)).astype(np.int64))
+    apart = mix(column(judged, schema.BLOCK).view(np.uint64))
+    apart += column(judged, schema.ROW).astype(np.uint64)
+    key = np.where(out, apart, column(judged, schema.CONTENT_HI))
+    return (key % np.uint64(partitions)).astype(np.int64)
 
 
 def settle_copies(

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from synthfilter.core.errors import ShortageError, UserError
-from synthfilter.core.schema import Origin
+from synthfilter.core.schema import UNITS, Origin
 
 BINS = 1 << 12
 _BIN_SHIFT = np.uint64(64 - 12)
@@ -75,7 +75,7 @@ class Selection:
 def parse_shortage(value: str) -> Shortage:
     """Returns the policy that `shrink`, `fail` or `repeat:N` names."""
     policy, _, number = value.partition(":")
-    if policy == "repeat" and number.isdigit() and int(number) > 0:
+    if policy == "repeat" and number.isdecimal() and int(number) > 0:
         return Shortage(policy, int(number))
     if value in ("shrink", "fail"):
         return Shortage(value)
@@ -86,6 +86,28 @@ def check_fraction(name: str, value: float | None) -> None:
     """Raises UserError unless the value is None or a share in [0, 1]."""
     if value is not None and not 0 <= value <= 1:
         raise UserError(f"{name} must be between 0 and 1, got {value}")
+
+
+def check_mixture(
+    synthetic_fraction: float | None,
+    max_synthetic_fraction: float | None,
+    unit: str,
+    target_size: int | None,
+    on_shortage: str,
+) -> None:
+    """Raises UserError unless the options of a mixture are each and together right."""
+    check_fraction("synthetic_fraction", synthetic_fraction)
+    check_fraction("max_synthetic_fraction", max_synthetic_fraction)
+    if None not in (synthetic_fraction, max_synthetic_fraction):
+        raise UserError(
+            "give synthetic_fraction (a share to reach) or max_synthetic_fraction "
+            "(a limit), not both"
+        )
+    if unit not in UNITS:
+        raise UserError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
+    if target_size is not None and target_size < 1:
+        raise UserError(f"target_size must be at least 1, got {target_size}")
+    parse_shortage(on_shortage)
 
 
 def plan_targets(
@@ -137,8 +159,16 @@ def plan_targets(
         if shortage.policy == "shrink" or size >= target_size:
             wanted = min(size, target_size)
         wanted = min(wanted, size * shortage.repeats)
-        limited = "target_size" if wanted < size else limited
-        human, synthetic = human * wanted // size, synthetic * wanted // size
+        if wanted < size:
+            limited = "target_size"
+        elif wanted < target_size:
+            limited = (
+                f"text: {target_size} {unit} asked for, "
+                f"{size} left after filters and copies"
+            )
+        # Rounded down, so that the share stays below its maximum.
+        synthetic = synthetic * wanted // size
+        human = wanted - synthetic
     return Targets({Origin.HUMAN: human, Origin.SYNTHETIC: synthetic}, limited)
 
 

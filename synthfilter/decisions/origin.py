@@ -2,9 +2,19 @@
 
 import numpy as np
 
+from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 
 FLAGGED_HUMAN_POLICIES = ("reclassify", "drop", "keep")
+
+
+def check_policy(flagged_human: str) -> None:
+    """Raises UserError unless the policy is known."""
+    if flagged_human not in FLAGGED_HUMAN_POLICIES:
+        raise UserError(
+            f"flagged_human must be one of {', '.join(FLAGGED_HUMAN_POLICIES)}, "
+            f"got {flagged_human!r}"
+        )
 
 
 def judge(

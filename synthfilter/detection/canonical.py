@@ -11,7 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthfilter.core.text import text_buffers, text_column
+from synthfilter.core.text import (
+    CharacterMap,
+    collapse_blanks,
+    replace_characters,
+    text_buffers,
+    text_column,
+)
 
 _INLINE = "a|abbr|b|big|cite|code|del|em|font|i|ins|kbd|mark|q|s|small|span|strong|sub"
 _INLINE += "|sup|tt|u|var|wbr"
@@ -39,18 +45,19 @@ class _Rule(NamedTuple):
     replacement: str
 
 
-_UNICODE = b"\xc2\xca\xe2"
-"""First bytes of the quotes, dashes and bullets beyond ASCII."""
+_PUNCTUATION = CharacterMap(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | {"\u2026": "..."}
+)
+"""Quotes, dashes and the ellipsis beyond ASCII."""
 
 _IN_CONTEXT = b"-+>"
 """Bytes that are markers only at certain places."""
 
 _RULES = (
-    _Rule(_UNICODE, "[\u2018-\u201b\u02bc\u2032]", "'"),
-    _Rule(_UNICODE, "[\u201c-\u201f\u00ab\u00bb\u2033]", '"'),
-    _Rule(_UNICODE, "[\u2010-\u2015\u2212]", "-"),
-    _Rule(_UNICODE, "\u2026", "..."),
-    _Rule(_UNICODE, "[\u2022\u2023\u2043\u25aa\u25cf\u25e6\u2219] ?", ""),
+    _Rule(b"\xe2", "[\u2022\u2023\u2043\u25aa\u25cf\u25e6\u2219] ?", ""),
     _Rule(b"<", r"<!--.*?-->", " "),
     _Rule(b"<", r"(?i)<(?:script|style)\b[^<>]*>.*?</(?:script|style)>", " "),
     _Rule(b"<", rf"(?i)</?(?:{_INLINE})(?:\s[^<>]*|/)?>", ""),
@@ -59,7 +66,7 @@ _RULES = (
     *(_Rule(b"&", pattern, text) for pattern, text in _ENTITIES),
     _Rule(b"`", r"```[\w+#-]*", " "),
     _Rule(b"`", r"`", ""),
-    _Rule(b"[", r"!?\[([^\[\]]*)\]\([^()\s]*(?: \"[^\"]*\")?\)", r"\1"),
+    _Rule(b"]", r"!?\[([^\[\]]*)\]\([^()\s]*(?: \"[^\"]*\")?\)", r"\1"),
     _Rule(b"[", r"\[\^\w+\]:?", ""),
     _Rule(b"|", r"\|(?: ?:?-+:? ?\|)+", " "),
     _Rule(b"|", r"(^| )\|+( |$)", r" "),
@@ -69,12 +76,31 @@ _RULES = (
     _Rule(b"*", r"(^|[^\w*])\*([^\s*](?:[^*]*[^\s*])?)\*", r"\1\2"),
     _Rule(b"_", r"\b_{1,3}([^\s_](?:[^_]*[^\s_])?)_{1,3}\b", r"\1"),
     _Rule(b"~", r"~~", ""),
-    _Rule(_UNICODE + _IN_CONTEXT, r"-{2,}", "-"),
+    _Rule(_IN_CONTEXT, r"-{2,}", "-"),
 )
 _MARKERS = bytes(sorted({byte for rule in _RULES for byte in rule.markers}))
 _NUMBERS = bytes(
     _MARKERS.index(byte) + 1 if byte in _MARKERS else 0 for byte in range(256)
 )
+
+
+_LETTERS = bytes(range(65, 91)) + bytes(range(97, 123))
+_IN_WORD = np.zeros(256, bool)
+_IN_WORD[list(_LETTERS + b"0123456789")] = True
+_IN_CONTEXT_TABLE = np.zeros(256, bool)
+_IN_CONTEXT_TABLE[list(_IN_CONTEXT)] = True
+# What must follow some markers at once for a rule to apply: [byte, following byte].
+_FOLLOWED = np.ones((256, 256), bool)
+for _byte, _following in (
+    (b"<", _LETTERS + b"/!"),
+    (b"&", _LETTERS + b"#"),
+    (b"[", b"^"),
+    (b"]", b"("),
+    (b"#", b"# "),
+    (b"~", b"~"),
+):
+    _FOLLOWED[_byte[0]] = False
+    _FOLLOWED[_byte[0], list(_following)] = True
 
 
 def canonicalise(column: pa.Array) -> pa.Array:
@@ -90,18 +116,19 @@ def canonicalise(column: pa.Array) -> pa.Array:
       A large_string array of the same length.
     """
     data, offsets = text_buffers(column)
-    marked = _marked_rows(data, offsets)
+    if len(data) and data.max() >= 0x80:
+        data, offsets = replace_characters(data, offsets, _PUNCTUATION)
     column = text_column(data, offsets)
+    marked = _marked_rows(data, offsets)
     rows = marked.any(axis=1)
     if not rows.any():
         return column
-    marked = marked[rows]
     texts = column.filter(pa.array(rows))
+    marked = marked[rows]
     for rule in _RULES:
         held = np.any(marked[:, list(map(_MARKERS.index, rule.markers))], axis=1)
         texts = _replace(texts, held, rule.pattern, rule.replacement)
-    every = np.ones(len(texts), bool)
-    texts = pc.ascii_trim(_replace(texts, every, " {2,}", " "), " ")
+    texts = text_column(*collapse_blanks(*text_buffers(texts)))
     return pc.replace_with_mask(column, pa.array(rows), texts)
 
 
@@ -122,9 +149,14 @@ def _marked_rows(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     at = np.flatnonzero(number)
     row = np.searchsorted(offsets, at, side="right") - 1
     byte = data[at]
-    doubtful = np.flatnonzero(np.isin(byte, list(_IN_CONTEXT)))
-    keep = np.ones(len(at), bool)
+    following = data[np.minimum(at + 1, len(data) - 1)]
+    following[at + 1 == offsets[row + 1]] = 0
+    keep = _FOLLOWED[byte, following]
+    doubtful = np.flatnonzero(keep & _IN_CONTEXT_TABLE[byte])
     keep[doubtful] = _starts_item(data, offsets, at[doubtful], row[doubtful])
+    edges = np.flatnonzero(byte == ord("_"))
+    before = data[np.maximum(at[edges] - 1, 0)]
+    keep[edges] &= (at[edges] == offsets[row[edges]]) | ~_IN_WORD[before]
     marked = np.zeros((len(offsets) - 1, len(_MARKERS)), bool)
     marked[row[keep], number[at[keep]] - 1] = True
     return marked

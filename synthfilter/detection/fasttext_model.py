@@ -24,7 +24,8 @@ _ARGS = struct.Struct("<12id")
 _DICTIONARY = struct.Struct("<3i2q")
 _ENTRY_TAIL = struct.Struct("<qb")
 _SHAPE = struct.Struct("<2q")
-_MEGABYTE_ROWS = 1 << 18
+_ROWS_AT_ONCE = 1 << 18
+_LARGEST_COUNT = 10**12  # from 1e15 on, fastText's Huffman tree breaks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -211,9 +212,10 @@ def fold(
     output = model.output.astype(np.float64)
     difference = (output[synthetic] - output[1 - synthetic]) * weight_scale
     folded = np.empty((len(model.input), 1), np.float32)
-    for i in range(0, len(folded), _MEGABYTE_ROWS):
-        rows = model.input[i : i + _MEGABYTE_ROWS].astype(np.float64)
-        folded[i : i + len(rows), 0] = rows @ difference
+    for i in range(0, len(folded), _ROWS_AT_ONCE):
+        rows = model.input[i : i + _ROWS_AT_ONCE].astype(np.float64)
+        with np.errstate(over="ignore"):
+            folded[i : i + len(rows), 0] = rows @ difference
     if not np.isfinite(folded).all():
         raise ValueError("expected finite folded weights, got NaN or infinity")
     side = np.full((2, 1), -0.5, np.float32)
@@ -281,6 +283,8 @@ def _read_args(reader: _Reader) -> Args:
             "dim >= 1, wordNgrams >= 1 and a loss of 1 to 4",
             f"{args.dim}, {args.word_ngrams} and {args.loss}",
         )
+    if args.minn < 0 or args.maxn < 0:
+        raise reader.fail("subword lengths of 0 or more", f"{args.minn}, {args.maxn}")
     features = args.word_ngrams > 1 or args.maxn > 0
     if args.bucket < features:
         raise reader.fail("a positive bucket count", str(args.bucket))
@@ -304,7 +308,10 @@ def _read_dictionary(reader: _Reader, args: Args) -> tuple[dict, int]:
     rows = n_words + (args.bucket if pruned == NOT_PRUNED else pruned)
     if len(kept) and not (0 <= kept[1::2].min() and kept[1::2].max() < pruned):
         raise reader.fail(f"pruned features below {pruned}", "others")
-    labels = [entry.decode("utf-8", "backslashreplace") for entry in entries[n_words:]]
+    try:
+        labels = [entry.decode() for entry in entries[n_words:]]
+    except UnicodeDecodeError as error:
+        raise reader.fail("labels in UTF-8", "other bytes") from error
     fields = {
         "words": tuple(entries[:n_words]),
         "word_counts": counts[:n_words],
@@ -334,8 +341,10 @@ def _read_entries(
     fields = raw[np.asarray(ends)[:, None] + np.arange(1, 1 + tail)]
     counts = np.ascontiguousarray(fields[:, :8]).view("<i8")[:, 0]
     kinds = fields[:, 8]
-    if counts.min() < 0 or kinds[:n_words].any() or (kinds[n_words:] != 1).any():
-        raise reader.fail("words before labels with counts >= 0", "other entries")
+    if counts.min() < 0 or counts.max() > _LARGEST_COUNT:
+        raise reader.fail(f"counts from 0 to {_LARGEST_COUNT:g}", "others")
+    if kinds[:n_words].any() or (kinds[n_words:] != 1).any():
+        raise reader.fail("words before labels", "other entries")
     if len(set(entries)) != size or not all(entries):
         raise reader.fail("distinct dictionary entries", "empty or repeated ones")
     return entries, counts
@@ -347,8 +356,8 @@ def _read_matrix(reader: _Reader, shape: tuple[int, int], what: str) -> np.ndarr
     if got != shape:
         raise reader.fail(f"an {what} matrix of {shape}", str(got))
     matrix = reader.array("<f4", shape[0] * shape[1], f"the {what} matrix")
-    for i in range(0, len(matrix), _MEGABYTE_ROWS):
-        if not np.isfinite(matrix[i : i + _MEGABYTE_ROWS]).all():
+    for i in range(0, len(matrix), _ROWS_AT_ONCE):
+        if not np.isfinite(matrix[i : i + _ROWS_AT_ONCE]).all():
             raise reader.fail(f"finite {what} weights", "NaN or infinity")
     return matrix.reshape(shape)
 

@@ -134,9 +134,8 @@ def open_file(
         mark = fingerprint(file)
     except (OSError, UserError) as error:
         mark = xxhash.xxh3_128_hexdigest(f"{file.path}\0{error}".encode())
-    spool = storage.join(
-        spool_folder, f"{mark}-{_spool_key(fields, max_bytes)}.parquet"
-    )
+    name = storage.join(spool_folder, f"{mark}-{_spool_key(fields, max_bytes)}")
+    spool = f"{name}.parquet"
     kind, compression = format_of(file.path)
     try:
         if kind == PARQUET:
@@ -148,7 +147,7 @@ def open_file(
             spool_json_lines(file.path, compression, spool, fields, max_bytes)
     except (OSError, ValueError, pa.ArrowException) as error:
         # Under a name of its own: the file may be readable the next time.
-        spool = spool.replace(".parquet", "-error.parquet")
+        spool = f"{name}-error.parquet"
         spool_error(str(error), "file", spool)
     with storage.open_parquet(spool) as parquet:
         yield from split_file(file, mark, parquet.metadata, None, spool)

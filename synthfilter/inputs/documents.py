@@ -1,6 +1,7 @@
 """Documents of a block under their one schema, whatever the input calls them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import orjson
@@ -9,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthfilter.core import schema, storage
+from synthfilter.core.batches import set_column
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.spool import merge_metadata
+from synthfilter.inputs.spool import file_name, merge_metadata
 
 _BATCH_BYTES = 4 << 20
 
@@ -23,11 +25,11 @@ def read_documents(
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a block in order, in batches of a few megabytes.
 
-    Each batch has the named columns of `schema.DOCUMENT`, those that the input lacks
-    as nulls (the source as the file's name), and always `error` and `position`: why a
-    row cannot be used (its text is null or not UTF-8), else null. A part of the file
-    that cannot be read gives rows that all carry the error, so that the rows asked
-    for are always the rows that come.
+    Each batch has the named columns of `schema.DOCUMENT`, what the input lacks or has
+    as another type as null (the source as the file's name), and always `error` and
+    `position`: why a row cannot be used (its text is null or not UTF-8), else null. A
+    part of the file that cannot be read gives rows that all carry the error, so that
+    the rows asked for are always the rows that come.
 
     Args:
       block: The block.
@@ -48,6 +50,9 @@ def read_documents(
                     yield conform(batch, block, columns, block.first_row + wanted)
                     done = stop
                 read += batch.num_rows
+                if done == len(rows):
+                    return
+        raise OSError(f"{block.rows} rows expected, {read} found")
     except (OSError, pa.ArrowException) as error:
         reason = f"{UNREADABLE}: {str(error).splitlines()[0][:160]}"
         yield _unreadable(columns, block.first_row + rows[done:], reason)
@@ -86,99 +91,119 @@ def conform(
       columns: Names of `schema.DOCUMENT`; `error` and `position` come besides.
       rows: Row number of each in the input file.
     """
-    arrays = {
-        name: _cast(batch, block.mapping.get(name), schema.DOCUMENT.field(name).type)
-        for name in columns
-        if name != schema.METADATA
-    }
     if block.spooled:
-        error, position = batch.column(schema.ERROR), batch.column(schema.POSITION)
-    else:
-        error, position = _find_errors(arrays, rows)
-    if schema.SOURCE in arrays and schema.SOURCE not in block.mapping:
-        name = block.file.rsplit("/", 1)[-1]
-        arrays[schema.SOURCE] = pa.repeat(pa.scalar(name), batch.num_rows)
-    if schema.METADATA in columns:
-        arrays[schema.METADATA] = (
-            batch.column(schema.METADATA)
-            if block.spooled
-            else _metadata(batch, block.mapping)
+        return batch.select([*columns, schema.ERROR, schema.POSITION])
+    found = conform_columns(batch, block.mapping, columns, rows)
+    if schema.SOURCE in columns and schema.SOURCE not in block.mapping:
+        name = pa.repeat(pa.scalar(file_name(block.file)), batch.num_rows)
+        found = set_column(found, schema.SOURCE, name)
+    return found
+
+
+def conform_columns(
+    batch: pa.RecordBatch,
+    mapping: Mapping[str, str],
+    columns: Sequence[str],
+    rows: np.ndarray,
+) -> pa.RecordBatch:
+    """Returns any batch with the columns of `schema.DOCUMENT`, `error`, `position`.
+
+    Args:
+      batch: Rows with columns of any names.
+      mapping: Field to column.
+      columns: Names of `schema.DOCUMENT`.
+      rows: A number for each row, for its position.
+    """
+    arrays = {}
+    for name in columns:
+        wanted = schema.DOCUMENT.field(name).type
+        arrays[name] = (
+            _cast(batch.column(mapping[name]), wanted)
+            if name in mapping and name != schema.METADATA
+            else pa.nulls(batch.num_rows, wanted)
         )
+    error, position = _find_errors(arrays, rows)
+    if schema.METADATA in columns:
+        arrays[schema.METADATA] = _metadata(batch, mapping)
     return pa.RecordBatch.from_pydict(
-        {
-            **{name: arrays[name] for name in columns},
-            schema.ERROR: error,
-            schema.POSITION: position,
-        }
+        {**arrays, schema.ERROR: error, schema.POSITION: position}
     )
 
 
-def _cast(batch: pa.RecordBatch, name: str | None, wanted: pa.DataType) -> pa.Array:
-    """Returns a column as its type in `schema.DOCUMENT`; what cannot be is null."""
-    if name is None:
-        return pa.nulls(batch.num_rows, wanted)
-    found = batch.column(name)
+def _cast(found: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Returns values as another type; each that cannot be is null."""
     if found.type == wanted:
         return found
     if pa.types.is_dictionary(found.type):
         found = found.dictionary_decode()
     if pa.types.is_nested(found.type) and pa.types.is_string(wanted):
-        values = [None if v is None else _json(v) for v in found.to_pylist()]
+        values = [None if v is None else _json(v) for v in _plain_values(found)]
         return pa.array(values, wanted)
     try:
         return found.cast(wanted)
+    except pa.ArrowNotImplementedError:
+        return pa.nulls(len(found), wanted)
     except pa.ArrowInvalid:
-        return pa.nulls(batch.num_rows, wanted)
+        if len(found) == 1:
+            return pa.nulls(1, wanted)
+        each = [_cast(found.slice(row, 1), wanted) for row in range(len(found))]
+        return pa.concat_arrays(each)
 
 
-def _json(value: object) -> str:
-    return orjson.dumps(value, default=str).decode()
+def _json(value: object) -> str | None:
+    """Returns the value as JSON, None where it is nested too deep."""
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except orjson.JSONEncodeError:
+        return None
+
+
+def _plain_values(found: pa.Array) -> list[Any]:
+    """Returns the values as Python's own; each that cannot be is None."""
+    kind = found.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
+        found = _cast(found, pa.string())
+    try:
+        return found.to_pylist()
+    except (ValueError, OverflowError):
+        if len(found) == 1:
+            return [None]
+        return [_plain_values(found.slice(row, 1))[0] for row in range(len(found))]
 
 
 def _find_errors(
     arrays: dict[str, pa.Array], rows: np.ndarray
 ) -> tuple[pa.Array, pa.Array]:
-    """Returns error and position; rows with an error lose their text in `arrays`.
+    """Returns error and position; values that are not UTF-8 become null in `arrays`.
 
-    Parquet readers do not check that strings are UTF-8, so it is done here.
+    Parquet readers do not check that strings are UTF-8, so it is done here. Only the
+    text makes an error, so that a row has the same one whatever else is read of it.
     """
     reasons = np.full(len(rows), None, object)
+    if schema.TEXT in arrays:
+        missing = arrays[schema.TEXT].is_null().to_numpy(zero_copy_only=False)
+        reasons[missing] = "text: expected a string, got null"
     for name, array in arrays.items():
         bad = _not_utf8(array)
         if bad.any():
-            reasons[bad] = f"{name}: invalid UTF-8"
-            arrays[name] = _without_rows(array, bad)
-    if schema.TEXT in arrays:
-        text = arrays[schema.TEXT]
-        broken = pa.array(reasons, pa.string()).is_valid().to_numpy(False)
-        text = _without_rows(text, broken) if broken.any() else text
-        missing = text.is_null().to_numpy(zero_copy_only=False) & ~broken
-        reasons[missing] = "text: expected a string, got null"
-        arrays[schema.TEXT] = text
+            arrays[name] = pc.if_else(pa.array(bad), pa.scalar(None, array.type), array)
+            if name == schema.TEXT:
+                reasons[bad] = "text: invalid UTF-8"
     error = pa.array(reasons, pa.string())
     position = pc.binary_join_element_wise("row", pa.array(rows).cast(pa.string()), " ")
     return error, pc.if_else(error.is_valid(), position, pa.scalar(None, pa.string()))
 
 
-def _without_rows(array: pa.Array, rows: np.ndarray) -> pa.Array:
-    """Returns the array with null in the rows of the mask."""
-    return pc.if_else(pa.array(rows), pa.scalar(None, array.type), array)
-
-
 def _not_utf8(array: pa.Array) -> np.ndarray:
-    """Returns which strings are not UTF-8; the common case is one fast check."""
-    bad = np.zeros(len(array), bool)
-    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
-        return bad
+    """Returns which values are not UTF-8; the common case is one fast check."""
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        for row, raw in enumerate(array.cast(pa.large_binary()).to_pylist()):
-            try:
-                (raw or b"").decode()
-            except UnicodeDecodeError:
-                bad[row] = True
-    return bad
+        if len(array) == 1:
+            return np.ones(1, bool)
+        each = [_not_utf8(array.take(pa.array([row]))) for row in range(len(array))]
+        return np.concatenate(each)
+    return np.zeros(len(array), bool)
 
 
 def _metadata(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> pa.Array:
@@ -188,9 +213,22 @@ def _metadata(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> pa.Array:
     own = mapping.get(schema.METADATA)
     if not extra and own is None:
         return pa.nulls(batch.num_rows, pa.string())
-    rows = batch.select(extra).to_pylist() if extra else [{}] * batch.num_rows
-    given = batch.column(own).to_pylist() if own else [None] * batch.num_rows
-    return pa.array(map(merge_metadata, given, rows), pa.string())
+    columns = [_plain_values(batch.column(name)) for name in extra]
+    rows = [
+        dict(zip(extra, values, strict=True)) for values in zip(*columns, strict=True)
+    ]
+    nothing = [None] * batch.num_rows
+    given = _plain_values(batch.column(own)) if own else nothing
+    merged = map(_merge_metadata, given, rows if extra else nothing)
+    return pa.array(merged, pa.string())
+
+
+def _merge_metadata(metadata: Any, extra: Mapping[str, Any] | None) -> str | None:
+    """Returns the metadata of a row, None where it is nested too deep."""
+    try:
+        return merge_metadata(metadata, extra or {})
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _unreadable(

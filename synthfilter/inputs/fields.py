@@ -49,9 +49,12 @@ def map_fields(
       path: The file, for the message.
 
     Raises:
-      UserError: no column holds the text, or a chosen column is missing.
+      UserError: no column holds the text, a chosen column is missing, or two have
+        the same name.
     """
     columns = list(columns)
+    if len(set(columns)) < len(columns):
+        raise UserError(f"{path}: a column name comes twice in {', '.join(columns)}")
     for name, wanted in chosen.items():
         if wanted not in columns:
             raise UserError(

@@ -7,6 +7,8 @@ from typing import Any
 import zstandard
 
 _READ_BYTES = 1 << 16
+# The most that zstd makes of one byte is 32 KB: little is decompressed at a time.
+_COMPRESSED_BYTES = 1 << 11
 
 PARQUET = "parquet"
 JSONL = "jsonl"
@@ -30,6 +32,7 @@ def format_of(path: str) -> tuple[str | None, str]:
     for suffix in _COMPRESSIONS:
         if name.endswith(suffix):
             name, compression = name[: -len(suffix)], suffix
+            break
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
             return (kind if not compression or kind != PARQUET else None), compression
@@ -67,7 +70,7 @@ def _decompressed(file: Any, start: Callable[[], Any]) -> Iterator[bytes]:
     """Runs one decompressor after another over the file, each to its own end."""
     stream = None
     streams = at = 0
-    while chunk := file.read(_READ_BYTES):
+    while chunk := file.read(_COMPRESSED_BYTES):
         at += len(chunk)
         while chunk:
             if stream is None:

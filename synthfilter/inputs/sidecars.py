@@ -22,6 +22,8 @@ def facts_path(block: Block, folder: str, detector_sha256: str, max_bytes: int) 
             detector_sha256,
             max_bytes,
             sorted(block.mapping.items()),
+            # A spool's name tells which fields it was made with.
+            block.path.rsplit("/", 1)[-1],
             block.first_group,
             block.stop_group,
         )

@@ -13,12 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthfilter.core import schema, storage
+from synthfilter.core.batches import concat_batches
+from synthfilter.core.errors import UserError
 from synthfilter.inputs.fields import map_fields
 from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 
 _SAMPLED_RECORDS = 100
 _ROW_GROUP_BYTES = 16 << 20
 _ERROR_CHARACTERS = 200
+
+_EMPTY = pa.RecordBatch.from_pylist([], schema=schema.SPOOL)
 
 Row = tuple[Any, ...]
 
@@ -49,8 +53,22 @@ def spool_json_lines(
         rest = _keep_sample(records, first)
         mapping = _mapping_of(first, fields, path)
         wanted = itertools.islice(itertools.chain(first, rest), limit)
-        _write(wanted, mapping, target)
+        _write_rows(_grouped(wanted, mapping, file_name(path)), target)
         return file.tell()
+
+
+def documents_of_records(
+    records: Iterable[Mapping[str, Any]], mapping: Mapping[str, str]
+) -> pa.RecordBatch:
+    """Returns dictionaries as rows of `schema.SPOOL`, in order; none is lost."""
+    numbered = enumerate(records, 1)
+    rows = [_row(number, dict(record), mapping, None) for number, record in numbered]
+    return concat_batches(_table(rows).to_batches() or [_EMPTY])
+
+
+def file_name(path: str) -> str:
+    """Returns the last part of a path: the source of documents that name none."""
+    return path.rsplit("/", 1)[-1]
 
 
 def spool_error(reason: str, position: str, target: str) -> None:
@@ -114,22 +132,16 @@ def _mapping_of(
     return map_fields(keys, fields, path) if keys else {}
 
 
-def _write(
-    records: Iterable[tuple[int, Any]], mapping: Mapping[str, str], target: str
-) -> None:
-    _write_rows(_grouped(records, mapping), target)
-
-
 def _grouped(
-    records: Iterable[tuple[int, Any]], mapping: Mapping[str, str]
+    records: Iterable[tuple[int, Any]], mapping: Mapping[str, str], source: str
 ) -> Iterator[list[Row]]:
     """Yields rows in groups of about `_ROW_GROUP_BYTES` of text."""
     rows: list[Row] = []
     size = 0
     for number, record in records:
-        row = _row(number, record, mapping)
+        row = _row(number, record, mapping, source)
         rows.append(row)
-        size += len(row[1] or "") + 64
+        size += 64 + sum(len(value) for value in row if isinstance(value, str))
         if size >= _ROW_GROUP_BYTES:
             yield rows
             rows, size = [], 0
@@ -162,32 +174,46 @@ def _error_row(reason: str, position: str) -> Row:
     return (*fields, reason[:_ERROR_CHARACTERS], position)
 
 
-def _row(number: int, record: Any, mapping: Mapping[str, str]) -> Row:
+def _row(
+    number: int, record: Any, mapping: Mapping[str, str], source: str | None
+) -> Row:
     """Returns the record as a row of the spool, an error row if it has no text."""
     if isinstance(record, ValueError):
         return _error_row(record.args[0], f"line {number}")
+    try:
+        return _document_row(record, mapping, source)
+    except (UserError, orjson.JSONEncodeError) as error:
+        return _error_row(str(error), f"line {number}")
+
+
+def _document_row(
+    record: dict[str, Any], mapping: Mapping[str, str], source: str | None
+) -> Row:
+    """Returns the record as a row of the spool.
+
+    Raises:
+      UserError: the text is not a string.
+      orjson.JSONEncodeError: something else is nested too deep.
+    """
     text_key = mapping.get(schema.TEXT, schema.TEXT)
     text = record.pop(text_key, None)
     if not isinstance(text, str):
         kind = "nothing" if text is None else type(text).__name__
-        return _error_row(
-            f"{text_key}: expected a string, got {kind}", f"line {number}"
-        )
+        raise UserError(f"{text_key}: expected a string, got {kind}")
     values = {
         name: record.pop(key, None)
         for name, key in mapping.items()
         if name != schema.TEXT
     }
-    generation = values.get(schema.SYNTH_GENERATION)
     parents = values.get(schema.PARENT_IDS)
     return (
         _string(values.get(schema.ID)),
         text,
-        _string(values.get(schema.SOURCE)),
+        _string(values.get(schema.SOURCE)) if schema.SOURCE in mapping else source,
         _string(values.get(schema.CREATED)),
         _string(values.get(schema.URL)),
         _string(values.get(schema.GENERATOR)),
-        generation if isinstance(generation, int) else None,
+        _int32(values.get(schema.SYNTH_GENERATION)),
         [_string(each) for each in parents] if isinstance(parents, list) else None,
         merge_metadata(values.get(schema.METADATA), record),
         None,
@@ -200,6 +226,12 @@ def _string(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value).decode()
+
+
+def _int32(value: Any) -> int | None:
+    """Returns a JSON value as an int32, None for anything else."""
+    fits = type(value) is int and -(1 << 31) <= value < 1 << 31
+    return value if fits else None
 
 
 def merge_metadata(metadata: Any, extra: Mapping[str, Any]) -> str | None:

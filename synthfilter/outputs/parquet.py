@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import concat_batches
 
-_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_BYTES = 16 << 20
+# What a row holds besides its strings, roughly.
+_FIXED_BYTES = 64
 
 # Few different values: worth a dictionary. Text and ids are not.
 _DICTIONARIES = frozenset(
@@ -67,14 +70,23 @@ def write_parquet(
     if rows is None:
         rows = np.arange(starts[-1])
     rows = rows[np.lexsort([key[rows] for key in reversed(order)])]
-    size = sum(batch.nbytes for batch in batches)
-    step = max(1, int(_ROW_GROUP_BYTES * starts[-1] // max(size, 1)))
+    size = sum(map(_text_bytes, batches)) + _FIXED_BYTES * int(starts[-1])
+    step = max(1, _ROW_GROUP_BYTES * int(starts[-1]) // max(size, 1))
     with storage.staged(storage.join(folder, name)) as draft:
         with _writer(draft, batches[0].schema) as writer:
             for at in range(0, len(rows), step):
                 part = _gather(batches, starts, rows[at : at + step])
                 writer.write_batch(part, row_group_size=step)
         return _read_back(draft, name, len(rows))
+
+
+def _text_bytes(batch: pa.RecordBatch) -> int:
+    """Returns the bytes of all strings, however the rows are split into batches."""
+    return sum(
+        pc.sum(pc.binary_length(column)).as_py() or 0
+        for column in batch.columns
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    )
 
 
 def _writer(draft: Path, columns: pa.Schema) -> pq.ParquetWriter:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from synthfilter.core import schema
 from synthfilter.core.batches import column, set_column
+from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import document_ids, hex_hashes
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.inputs.blocks import Block
@@ -55,6 +56,9 @@ def read_block_rows(
       build_id: Of this build.
       evidence: What to say beside a reason, where it is the same for all documents.
       rejected_text: Whether rejected documents keep their text.
+
+    Raises:
+      UserError: a document cannot be read any more.
     """
     decisions = decisions.take(pc.array_sort_indices(decisions.column(schema.ROW)))
     reason = column(decisions, schema.REASON)
@@ -72,6 +76,7 @@ def read_block_rows(
     at = 0
     wanted = column(decisions, schema.ROW).astype(np.int64)
     for documents in read_documents(block, columns, wanted):
+        _check_unchanged(documents, block)
         part = slice(at, at + documents.num_rows)
         at = part.stop
         told = decisions.slice(part.start, documents.num_rows)
@@ -89,6 +94,16 @@ def read_block_rows(
             rows.rejected.append(
                 _rejected(table.filter(drop), left_out, evidence, rejected_text)
             )
+
+
+def _check_unchanged(documents: pa.RecordBatch, block: Block) -> None:
+    """Raises UserError if a document that was read before cannot be read again."""
+    failed = documents.column(schema.ERROR).drop_null()
+    if len(failed):
+        raise UserError(
+            f"{block.file} was read once, and now: {failed[0]}; build again when the "
+            "file is whole and nothing changes it"
+        )
 
 
 def _told_rows(

@@ -1,0 +1,40 @@
+# `make demo` and `make test` need nothing but Python 3.10 to 3.13 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+.PHONY: demo test lint clean model
+
+$(VENV)/installed: setup.py synthfilter/version.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/installed
+	rm -rf $(DEMO)
+	$(BIN)/python examples/demo/make_inputs.py $(DEMO)/inputs
+	$(BIN)/synthfilter build examples/demo/build.yaml --output $(DEMO)/set
+	@echo
+	@echo "Look at it:"
+	@echo "  $(BIN)/synthfilter inspect $(DEMO)/set     the books, the shares, the files"
+	@echo "  $(DEMO)/set/data/          the set, Parquet"
+	@echo "  $(DEMO)/set/rejected/      what was left out, with the reason and the evidence"
+	@echo "  $(DEMO)/set/dead_letter/   what could not be read, with file and line"
+	@echo "  $(DEMO)/set/manifest.json  everything above, for programs"
+
+test: $(VENV)/installed lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Rebuilds the shipped detector: make model DATA='path/*.parquet'
+model: $(VENV)/installed
+	$(BIN)/python models/train.py --data $(DATA)
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

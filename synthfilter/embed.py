@@ -1,0 +1,371 @@
+"""The transforms for pipelines that people already have.
+
+    scored = documents | sf.Score()
+    unique = scored | sf.Deduplicate()
+    mixed = unique["kept"] | sf.Mix(synthetic_fraction=0.3)
+    mixed["kept"] | sf.WriteShards(output="gs://bucket/set")
+
+Collections of dicts, schema'd Rows or pyarrow RecordBatches. There is no address to
+read a document again by, so it travels: once to find copies, once to its shard.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Optional
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.pvalue import AsDict, AsSingleton
+
+from synthfilter.annotate import COLUMNS, annotate
+from synthfilter.core import hashing, schema
+from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
+from synthfilter.core.errors import UserError
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.decisions import copies, decide, mixture
+from synthfilter.decisions.origin import judge
+from synthfilter.decisions.summary import add_summaries
+from synthfilter.detection.detector import load_detector
+from synthfilter.elements import (
+    TEXT_LIMIT,
+    Packing,
+    as_batches,
+    carry,
+    hash_rows,
+    packing_of,
+    split_carried,
+)
+from synthfilter.inputs.fields import parse_fields
+
+_PARTITIONS = 64
+_NO_TIME = np.iinfo(np.int64).max
+
+
+@dataclasses.dataclass(kw_only=True)
+class Score(beam.PTransform):
+    """Adds ai_score, origin and content_hash to each document.
+
+    A document that already has an origin, human or synthetic, keeps it. One without
+    text to score gets null for score and, if it had none, for origin.
+
+    Args:
+      detector: Path of a fastText model, or package.module:Class; without it, the
+        model that comes with synthfilter.
+      threshold: Score from which on a document counts as machine text, 0 to 1;
+        without it, the detector's own.
+      fields: Fields of the documents, as NAME=FIELD, such as text=body.
+    """
+
+    detector: Optional[str] = None
+    threshold: Optional[float] = None
+    fields: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Checks the options; loads nothing."""
+        mixture.check_fraction("threshold", self.threshold)
+        parse_fields(self.fields)
+
+    def expand(self, documents: beam.PCollection) -> beam.PCollection:
+        """Returns the documents with their new fields."""
+        packing = packing_of(documents.element_type, parse_fields(self.fields))
+        added = {
+            schema.AI_SCORE: Optional[float],
+            schema.ORIGIN: Optional[str],
+            schema.CONTENT_HASH: Optional[str],
+        }
+        return as_batches(documents, packing) | "ScoreBatches" >> beam.ParDo(
+            _ScoreBatch(packing, self.detector, self.threshold)
+        ).with_output_types(packing.output_type(added))
+
+
+class _ScoreBatch(beam.DoFn):
+    """Yields the elements of a batch with their scores."""
+
+    def __init__(
+        self, packing: Packing, detector: Optional[str], threshold: Optional[float]
+    ) -> None:
+        self._packing = packing
+        self._path = detector
+        self._threshold = threshold
+
+    def setup(self) -> None:
+        self._detector = load_detector(self._path)
+
+    def process(self, elements: Any) -> Iterator[Any]:
+        documents = self._packing.documents(elements, COLUMNS)
+        facts = annotate(documents, self._detector, TEXT_LIMIT)
+        score = column(facts, schema.AI_SCORE)
+        threshold = (
+            self._detector.threshold if self._threshold is None else self._threshold
+        )
+        declared = self._packing.origins(elements)
+        reason = column(facts, schema.REASON)
+        origin, _ = judge(declared, score, reason, threshold, "keep", None)
+        nobody = (declared == Origin.UNKNOWN) & np.isnan(score)
+        names = np.array(schema.ORIGIN_NAMES, object)[origin]
+        added = {
+            schema.AI_SCORE: pa.array(score, mask=np.isnan(score)),
+            schema.ORIGIN: pa.array(names, pa.string(), mask=nobody),
+            schema.CONTENT_HASH: hashing.hex_hashes(
+                column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
+            ),
+        }
+        yield from self._packing.extend(elements, added)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Deduplicate(beam.PTransform):
+    """Splits documents into `kept` and `dropped`, the exact copies of kept ones.
+
+    Dropped documents have a reason and, as evidence, the content hash that they share
+    with a kept one; documents without text are dropped, too. The same documents are
+    kept on any runner.
+
+    Args:
+      keep: Which of several copies stays, the most important rule first.
+      fields: Fields of the documents, as NAME=FIELD, such as text=body.
+    """
+
+    keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))
+    fields: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Checks the options."""
+        copies.check_keep(self.keep)
+        parse_fields(self.fields)
+
+    def expand(self, documents: beam.PCollection) -> Any:
+        """Returns `{"kept": ..., "dropped": ...}`."""
+        packing = packing_of(documents.element_type, parse_fields(self.fields))
+        settled = (
+            as_batches(documents, packing)
+            | "Carry"
+            >> beam.Map(carry_documents, packing).with_output_types(pa.RecordBatch)
+            | "ByContent"
+            >> beam.FlatMap(split_carried_by_content).with_output_types(Keyed)
+            | "SameContent" >> beam.GroupByKey()
+            | "SettleCopies"
+            >> beam.Map(settle_carried, self.keep).with_output_types(pa.RecordBatch)
+        )
+        return _kept_and_dropped(settled, packing)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Mix(beam.PTransform):
+    """Splits documents into `kept`, a mixture with the share asked for, and `dropped`.
+
+    Documents need an origin, human or synthetic, as `Score` gives them. Which ones
+    stay is a random choice by seed and content: the same on any runner.
+
+    Args:
+      synthetic_fraction: Share of synthetic text to reach, 0 to 1.
+      max_synthetic_fraction: Share of synthetic text not to exceed, 0 to 1.
+      unit: What shares and sizes are counted in: docs, bytes or words.
+      target_size: Size of the whole set in that unit; without it, as large as the
+        text allows.
+      on_shortage: What to do when there is too little text for the share or size:
+        shrink the set, fail, or repeat:N (use documents up to N times).
+      seed: Of the random choice; the same seed chooses the same documents.
+      fields: Fields of the documents, as NAME=FIELD, such as text=body.
+    """
+
+    synthetic_fraction: Optional[float] = None
+    max_synthetic_fraction: Optional[float] = None
+    unit: str = "words"
+    target_size: Optional[int] = None
+    on_shortage: str = "shrink"
+    seed: int = 0
+    fields: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Checks the options."""
+        mixture.check_mixture(
+            self.synthetic_fraction,
+            self.max_synthetic_fraction,
+            self.unit,
+            self.target_size,
+            self.on_shortage,
+        )
+        parse_fields(self.fields)
+
+    def expand(self, documents: beam.PCollection) -> Any:
+        """Returns `{"kept": ..., "dropped": ...}`."""
+        packing = packing_of(documents.element_type, parse_fields(self.fields))
+        carried = (
+            as_batches(documents, packing)
+            | "Carry"
+            >> beam.Map(carry_documents, packing).with_output_types(pa.RecordBatch)
+            | "Order"
+            >> beam.Map(order_carried, self.seed).with_output_types(pa.RecordBatch)
+        )
+        facts = carried | "Facts" >> beam.Map(decided_facts).with_output_types(
+            pa.RecordBatch
+        )
+        plan = (
+            facts
+            | "Summarise" >> beam.Map(decide.summarise, self.unit)
+            | "AddSummaries" >> beam.CombineGlobally(add_summaries)
+            | "PlanMixture"
+            >> beam.Map(
+                decide.plan_mixture,
+                self.unit,
+                self.synthetic_fraction,
+                self.max_synthetic_fraction,
+                self.target_size,
+                mixture.parse_shortage(self.on_shortage),
+            )
+        )
+        bounds = (
+            facts
+            | "BoundaryRows"
+            >> beam.FlatMap(
+                decide.boundary_rows, AsSingleton(plan), self.unit
+            ).with_output_types(Keyed)
+            | "SameOrigin" >> beam.GroupByKey()
+            | "FindBounds" >> beam.Map(decide.find_bound, AsSingleton(plan))
+        )
+        chosen = carried | "Choose" >> beam.Map(
+            choose_carried, AsSingleton(plan), AsDict(bounds)
+        ).with_output_types(pa.RecordBatch)
+        return _kept_and_dropped(chosen, packing)
+
+
+def _kept_and_dropped(
+    settled: beam.PCollection, packing: Packing
+) -> dict[str, beam.PCollection]:
+    added = {schema.REASON: str, schema.EVIDENCE: Optional[str]}
+    return {
+        "kept": settled
+        | "Kept"
+        >> beam.FlatMap(unpack_kept, packing).with_output_types(
+            packing.output_type({})
+        ),
+        "dropped": settled
+        | "Dropped"
+        >> beam.FlatMap(unpack_dropped, packing).with_output_types(
+            packing.output_type(added)
+        ),
+    }
+
+
+def carry_documents(elements: Any, packing: Packing) -> pa.RecordBatch:
+    """Returns the elements with what is decided on beside them (`schema.JUDGED`)."""
+    documents = packing.documents(elements, COLUMNS)
+    facts = annotate(documents, None, TEXT_LIMIT)
+    payload = packing.payload(elements)
+    origin = packing.origins(elements)
+    known = {name: facts.column(name) for name in schema.FACTS.names}
+    known |= {
+        # What tells copies with the same id apart, instead of an address.
+        schema.BLOCK: hash_rows(payload).view(np.int64),
+        schema.ROW: np.zeros(len(origin), np.int32),
+        schema.CREATED: facts.column(schema.CREATED).fill_null(_NO_TIME),
+        schema.DECLARED: origin,
+        schema.ORIGIN: origin,
+    }
+    return carry(payload, {name: known[name] for name in schema.JUDGED.names})
+
+
+def split_carried_by_content(
+    carried: pa.RecordBatch,
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(partition, rows)`; documents of the same text meet in one partition."""
+    _, judged = split_carried(carried)
+    return split_by_key(carried, decide.content_partitions(judged, _PARTITIONS))
+
+
+def settle_carried(
+    element: tuple[int, Iterable[pa.RecordBatch]], keep: list[str]
+) -> pa.RecordBatch:
+    """Returns payloads with decisions: kept, or a reason and the evidence."""
+    payload, judged = split_carried(concat_batches(element[1]))
+    decided = decide.settle_copies([judged], keep, 0)
+    reason = column(decided, schema.REASON)
+    hashes = hashing.hex_hashes(
+        column(judged, schema.CONTENT_HI), column(judged, schema.CONTENT_LO)
+    )
+    evidence = pa.array(
+        np.where(reason == Reason.EXACT_COPY, hashes.to_pylist(), None), pa.string()
+    )
+    return _with_decision(payload, reason, reason == Reason.KEPT, evidence)
+
+
+def order_carried(carried: pa.RecordBatch, seed: int) -> pa.RecordBatch:
+    """Returns payloads with facts for the mixture (`schema.DECIDED`).
+
+    Raises:
+      UserError: a document with text has no origin.
+    """
+    payload, judged = split_carried(carried)
+    reason, origin = column(judged, schema.REASON), column(judged, schema.ORIGIN)
+    if ((origin == Origin.UNKNOWN) & (reason == Reason.KEPT)).any():
+        raise UserError(
+            "Mix expects an origin, human or synthetic, in every document, got one "
+            "without; apply Score first or add the field"
+        )
+    hi, lo = column(judged, schema.CONTENT_HI), column(judged, schema.CONTENT_LO)
+    apart = column(judged, schema.BLOCK).view(np.uint64)
+    known = {name: judged.column(name) for name in judged.schema.names}
+    # Documents without text may have no origin; they are out whatever it is.
+    some = np.minimum(origin, np.uint8(Origin.SYNTHETIC))
+    known |= {
+        schema.ORDER: hashing.order_hash(hi, lo, seed),
+        schema.IDENTITY: hashing.mix(column(judged, schema.IDENTITY) ^ apart),
+        schema.BLOCK: np.zeros(len(hi), np.int64),
+        schema.ORIGIN: some,
+    }
+    return carry(payload, {name: known[name] for name in schema.DECIDED.names})
+
+
+def decided_facts(carried: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the facts of a carried batch alone."""
+    return split_carried(carried)[1]
+
+
+def choose_carried(
+    carried: pa.RecordBatch,
+    plan: decide.MixturePlan,
+    bounds: Mapping[int, mixture.Bound],
+) -> pa.RecordBatch:
+    """Returns payloads with decisions: how often kept, or a reason."""
+    payload, decided = split_carried(carried)
+    decisions = decide.choose(decided, plan, bounds)
+    evidence = pa.nulls(payload.num_rows, pa.string())
+    return _with_decision(
+        payload,
+        column(decisions, schema.REASON),
+        column(decisions, schema.COPIES),
+        evidence,
+    )
+
+
+def _with_decision(
+    payload: pa.RecordBatch, reason: np.ndarray, times: np.ndarray, evidence: pa.Array
+) -> pa.RecordBatch:
+    names = pa.array(np.array(schema.REASON_NAMES, object)[reason], pa.string())
+    facts = {
+        schema.COPIES: times.astype(np.int32),
+        schema.REASON: names,
+        schema.EVIDENCE: evidence,
+    }
+    return carry(payload, facts)
+
+
+def unpack_kept(settled: pa.RecordBatch, packing: Packing) -> Iterator[Any]:
+    """Yields the kept elements as they came, repeated ones several times."""
+    payload, facts = split_carried(settled)
+    times = column(facts, schema.COPIES)
+    rows = pa.array(np.repeat(np.arange(len(times)), times))
+    if len(rows):
+        yield from packing.unpack(payload.take(rows), {})
+
+
+def unpack_dropped(settled: pa.RecordBatch, packing: Packing) -> Iterator[Any]:
+    """Yields the dropped elements with reason and evidence."""
+    payload, facts = split_carried(settled)
+    rows = pa.array(column(facts, schema.COPIES) == 0)
+    payload, facts = payload.filter(rows), facts.filter(rows)
+    if payload.num_rows:
+        added = {n: facts.column(n) for n in (schema.REASON, schema.EVIDENCE)}
+        yield from packing.unpack(payload, added)

@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+
+from synthfilter.detection.linear import Evidence
+from synthfilter.detection.settings import DetectorSettings, read_settings
+
+
+def evidence(logit, tokens, known=None):
+    tokens = np.array(tokens)
+    known = tokens if known is None else np.array(known)
+    return Evidence(np.array(logit, float), tokens, known)
+
+
+def test_the_defaults_give_the_plain_probability_and_half_as_threshold():
+    scores = DetectorSettings().calibrate(evidence([0.0, np.log(3)], [10, 900]))
+    assert scores.dtype == np.float32
+    assert scores.tolist() == [0.5, 0.75]
+    assert DetectorSettings().default_threshold == 0.5
+
+
+def test_evidence_grows_with_length_up_to_the_cap():
+    settings = DetectorSettings(
+        length_exponent=0.5, length_cap=100, slope=2, intercept=1
+    )
+    scores = settings.calibrate(evidence([0.1, 0.1, 0.1], [25, 100, 400]))
+    assert np.allclose(scores, 1 / (1 + np.exp([-2.0, -3.0, -3.0])))
+
+
+def test_documents_without_a_known_token_have_no_score():
+    settings = DetectorSettings(length_exponent=0.75)
+    scores = settings.calibrate(evidence([1.0, np.nan, np.inf], [3, 0, 2], [0, 0, 1]))
+    assert np.isnan(scores).tolist() == [True, True, False]
+    assert scores[2] == 1
+
+
+def test_the_default_threshold_is_that_at_one_percent():
+    settings = DetectorSettings(thresholds={0.05: 0.6, 0.01: 0.8})
+    assert settings.default_threshold == 0.8
+    assert DetectorSettings(threshold=0.3).default_threshold == 0.3
+
+
+def test_every_field_of_the_json_is_read():
+    raw = {
+        "name": "mine",
+        "sha256": "ab",
+        "tokens": "words",
+        "canonical": True,
+        "length_exponent": 0.75,
+        "length_cap": 300,
+        "slope": 2,
+        "intercept": -1.5,
+        "thresholds": {"0.01": 0.9},
+        "threshold": 0.7,
+        "labels": {"synthetic": ["gpt"]},
+        "measured": "is for people",
+    }
+    settings = read_settings(json.dumps(raw).encode(), "m.json")
+    raw.pop("measured")
+    assert settings == DetectorSettings(**{**raw, "thresholds": {0.01: 0.9}})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected JSON"),
+        ("[" * 100_000, "expected JSON"),
+        ("[1]", "a JSON object, got list"),
+        ('{"tokens": "letters"}', "tokens must be one of"),
+        ('{"tokens": 5}', "tokens: expected a string, got 5"),
+        ('{"canonical": 1}', "canonical: expected true or false"),
+        ('{"slope": "2"}', "slope: expected a number"),
+        ('{"slope": true}', "slope: expected a number"),
+        ('{"slope": -1}', "slope must be above 0"),
+        ('{"slope": NaN}', "slope must be a number"),
+        ('{"intercept": 1e999}', "intercept must be a number"),
+        ('{"length_cap": 0}', "length_cap must be at least 1"),
+        ('{"length_cap": 2.5}', "length_cap: expected a whole number"),
+        ('{"thresholds": {"one": 0.5}}', "thresholds: could not convert"),
+        ('{"thresholds": {"0.01": 2}}', r"thresholds must be in \[0, 1\]"),
+        ('{"threshold": 3}', r"threshold must be in \[0, 1\]"),
+        ('{"labels": {"bot": ["x"]}}', "labels: expected the keys"),
+        ('{"labels": {"human": "x"}}', "labels: expected a list of names"),
+    ],
+)
+def test_a_wrong_json_is_refused_in_one_line(text, message):
+    with pytest.raises(ValueError, match=rf"^m\.json: .*{message}") as caught:
+        read_settings(text.encode(), "m.json")
+    assert "\n" not in str(caught.value)
