@@ -1,4 +1,4 @@
-"""Packaging: `pip install .` gives the library, the `synthfilter` command and the default detector."""
+"""Packaging: the library, the `synthfilter` command and the default detector."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,10 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=[*find_packages(include=["synthfilter*"]), "synthfilter.models"],
     package_dir={"synthfilter.models": "models"},
-    package_data={"synthfilter": ["py.typed"], "synthfilter.models": ["*.bin", "*.json"]},
+    package_data={
+        "synthfilter": ["py.typed"],
+        "synthfilter.models": ["*.bin", "*.json"],
+    },
     install_requires=[
         "apache-beam>=2.70",
         # Provides `import fasttext`; unlike `fasttext` it has wheels, works on

@@ -6,6 +6,7 @@ license; group ties a human text to the machine versions of the same prompt.
 """
 
 import argparse
+import dataclasses
 import glob
 import hashlib
 import importlib.metadata
@@ -28,6 +29,15 @@ HERE = Path(__file__).resolve().parent
 COLUMNS = ["text", "label", "source", "domain", "group", "license"]
 LENGTH_EXPONENT = 0.75
 LENGTH_CAP = 400
+SETTINGS = (
+    "tokens",
+    "canonical",
+    "length_exponent",
+    "length_cap",
+    "slope",
+    "intercept",
+)
+PACKAGES = ("fasttext-community", "numpy", "pyarrow", "xxhash")
 MIN_AUROC = 0.85
 """A model below it is not written."""
 
@@ -55,19 +65,20 @@ def calibrated(
     evidence: Evidence, synthetic: np.ndarray
 ) -> tuple[DetectorSettings, np.ndarray]:
     """Returns settings from out-of-source evidence, and the scores they give."""
-    shape = {
-        "tokens": WORDS,
-        "canonical": True,
-        "length_exponent": LENGTH_EXPONENT,
-        "length_cap": LENGTH_CAP,
-    }
-    logit = DetectorSettings(**shape).document_logit(evidence)
+    plain = DetectorSettings(
+        tokens=WORDS,
+        canonical=True,
+        length_exponent=LENGTH_EXPONENT,
+        length_cap=LENGTH_CAP,
+    )
     known = evidence.known > 0
-    slope, intercept = calibration.fit_logistic(logit[known], synthetic[known])
-    shape.update(slope=slope, intercept=intercept)
-    scores = DetectorSettings(**shape).calibrate(evidence)
+    slope, intercept = calibration.fit_logistic(
+        plain.document_logit(evidence)[known], synthetic[known]
+    )
+    fitted = dataclasses.replace(plain, slope=slope, intercept=intercept)
+    scores = fitted.calibrate(evidence)
     thresholds = calibration.measured_thresholds(scores, synthetic)
-    return DetectorSettings(**shape, thresholds=thresholds), scores
+    return dataclasses.replace(fitted, thresholds=thresholds), scores
 
 
 def measure(
@@ -125,23 +136,13 @@ def describe(
 ) -> dict:
     """Returns the content of detector.json without the checksum."""
     threshold = settings.default_threshold
-    licences = dict(
-        zip(table["source"].to_pylist(), table["license"].to_pylist(), strict=True)
-    )
-    by_source = {
-        name: measure(scores[sources == name], synthetic[sources == name], threshold)
-        for name in sorted(set(sources))
-    }
+    by_source = {name: sources == name for name in sorted(set(sources))}
+    licences = dict(zip(sources, table["license"].to_pylist(), strict=True))
     return {
         "name": "synthfilter default detector",
         "sha256": None,
         "labels": {"human": ["human"], "synthetic": ["synthetic"]},
-        "tokens": settings.tokens,
-        "canonical": settings.canonical,
-        "length_exponent": settings.length_exponent,
-        "length_cap": settings.length_cap,
-        "slope": settings.slope,
-        "intercept": settings.intercept,
+        **{name: getattr(settings, name) for name in SETTINGS},
         "thresholds": {f"{k:g}": v for k, v in settings.thresholds.items()},
         "measured": {
             "how": "leave one source out; sources of one family, prompt groups and "
@@ -149,19 +150,20 @@ def describe(
             "families": sorted(FAMILIES),
             "threshold": threshold,
             "all": measure(scores, synthetic, threshold),
-            "by_source": by_source,
+            "by_source": {
+                name: measure(scores[rows], synthetic[rows], threshold)
+                for name, rows in by_source.items()
+            },
         },
         "data": {name: licences[name] for name in sorted(licences)},
         "recipe": {
             "window_tokens": training.WINDOW_TOKENS,
             "max_windows": training.MAX_WINDOWS,
+            "max_repeats": training.MAX_REPEATS,
             "weight_scale": training.WEIGHT_SCALE,
             **training.FASTTEXT_OPTIONS,
         },
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("fasttext-community", "numpy", "pyarrow", "xxhash")
-        },
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
 
 

@@ -1,9 +1,10 @@
-"""A build on any Beam runner: the options of `synthfilter build` and the runner's own.
+r"""A build on any Beam runner: the options of `synthfilter build` and the runner's own.
 
+Example:
     python pipelines/build.py --human 'gs://bucket/h/*.parquet' \
         --synthetic 'gs://bucket/s/*.jsonl.gz' --synthetic-fraction 0.3 \
-        --output gs://bucket/set \
-        --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
+        --output gs://bucket/set --runner=DataflowRunner --project=P --region=R \
+        --temp_location=gs://bucket/tmp
 """
 
 import sys

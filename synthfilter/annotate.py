@@ -58,7 +58,9 @@ class AnnotateBlocks(beam.DoFn):
 
     def process(self, block: Block) -> Iterator[tuple[Block, pa.RecordBatch]]:
         """Yields `(block, facts)`."""
-        path = facts_path(block, self._cache, self._detector.sha256, self._max_bytes)
+        path = facts_path(
+            block, self._cache, self._detector.scores_key, self._max_bytes
+        )
         facts = find_facts(path, block.rows)
         if facts is None:
             facts = annotate_block(block, self._detector, self._max_bytes)
@@ -105,8 +107,7 @@ def annotate(
     hi, lo, words, score = (
         np.concatenate(parts) for parts in zip(*pieces, strict=True)
     )
-    unscored = words == 0 if detector is None else np.isnan(score)
-    reason = np.where(unscored, Reason.UNUSABLE_EMPTY, Reason.KEPT)
+    reason = np.where(words == 0, Reason.UNUSABLE_EMPTY, Reason.KEPT)
     reason = np.where(too_long, Reason.UNUSABLE_TOO_LONG, reason)
     reason = np.where(error.is_valid().to_numpy(False), Reason.DEAD_LETTER, reason)
     names = document_ids(

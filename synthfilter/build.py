@@ -192,7 +192,7 @@ class Build(beam.PTransform):
             | "ByShard" >> beam.GroupByKey()
             | "WriteShards"
             >> beam.ParDo(
-                _WriteShard(self, detector.sha256, options["threshold"], beats),
+                _WriteShard(self, detector.scores_key, options["threshold"], beats),
                 AsDict(found | "KeyBlocks" >> beam.Map(key_block)),
                 AsSingleton(layout),
             )
@@ -375,11 +375,11 @@ class _WriteShard(beam.DoFn):
     """Writes the files of one shard and yields what became of its documents."""
 
     def __init__(
-        self, build: Build, detector_sha256: str, threshold: float, beats: str | None
+        self, build: Build, scores_key: str, threshold: float, beats: str | None
     ) -> None:
         self._output = build.output
         self._facts = build._facts_folder()
-        self._sha256 = detector_sha256
+        self._scores_key = scores_key
         self._max_bytes = build.max_document_bytes
         self._rejected_text = build.rejected_text
         self._beats = beats
@@ -402,7 +402,7 @@ class _WriteShard(beam.DoFn):
         digests = []
         for key, part in split_by_key(decisions, column(decisions, schema.BLOCK)):
             block = blocks[key]
-            path = facts_path(block, self._facts, self._sha256, self._max_bytes)
+            path = facts_path(block, self._facts, self._scores_key, self._max_bytes)
             facts = load_facts(path)
             read_block_rows(
                 rows,

@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
     # Beam logs what it then raises; people get one line instead.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    options = make_parser().parse_args(arguments)
+    options, unknown = make_parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return options.run(options)
     except (UserError, ShortageError) as error:
@@ -60,16 +62,16 @@ def make_parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--dry-run", action="store_true", help="estimate from a sample; write nothing"
     )
-    build.set_defaults(run=_build)
+    build.set_defaults(run=_build, parser=build)
     score = commands.add_parser(
         "score", help="add scores to one file, every row in order", allow_abbrev=False
     )
     score.add_argument("input", help="Parquet or JSON lines file")
     add_flags(score, ScoreFile)
-    score.set_defaults(run=_score)
+    score.set_defaults(run=_score, parser=score)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
-    inspect.set_defaults(run=_inspect)
+    inspect.set_defaults(run=_inspect, parser=inspect)
     for command in (build, score):
         command.add_argument("--quiet", action="store_true", help="print only errors")
     return parser

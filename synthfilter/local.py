@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
+import sys
 import tempfile
 from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from synthfilter.build import Build
 from synthfilter.console import Reporter
@@ -34,17 +37,24 @@ def run_build(
       UserError, ShortageError: as raised in a worker, whatever the runner made of it.
     """
     total = sum(file.bytes for file in inputs)
-    options = PipelineOptions(
-        direct_running_mode="multi_processing" if workers > 1 else "in_memory",
-        direct_num_workers=workers,
-    )
+    # Options are spelt out: Beam would otherwise read those of the command line.
+    options = PipelineOptions([], direct_num_workers=workers)
+    runner = FnApiRunner(default_environment=_worker_processes(workers))
     with tempfile.TemporaryDirectory(prefix="synthfilter-") as beats:
         with reporter.follow(beats, {"open": total, "score": total}):
             try:
-                with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
+                with beam.Pipeline(runner=runner, options=options) as pipeline:
                     build.build_from(pipeline, inputs, beats)
             except Exception as error:
                 raise find_cause(error) from error
+
+
+def _worker_processes(workers: int) -> SubprocessSDKEnvironment | None:
+    """Returns how to start worker processes; None to work in this one."""
+    if workers == 1:
+        return None
+    command = f"{shlex.quote(sys.executable)} -m synthfilter.worker"
+    return SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
 def find_cause(error: Exception) -> Exception:

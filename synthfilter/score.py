@@ -128,7 +128,7 @@ def add_scores(
     reason = column(facts, schema.REASON)
     unknown = np.full(len(score), Origin.UNKNOWN, np.uint8)
     origin, _ = judge(unknown, score, reason, threshold, "keep", None)
-    unscored = reason != Reason.KEPT
+    unscored = np.isnan(score) | (reason != Reason.KEPT)
     names = np.array(schema.ORIGIN_NAMES, object)[origin]
     hashes = hex_hashes(
         column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)

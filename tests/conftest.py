@@ -4,9 +4,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "tests",
-    max_examples=60,
+    max_examples=1500,
     deadline=None,
-    derandomize=True,
+    derandomize=False,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

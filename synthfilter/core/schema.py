@@ -60,10 +60,11 @@ class Reason(enum.IntEnum):
     DEAD_LETTER = 1
     UNUSABLE_EMPTY = 2
     UNUSABLE_TOO_LONG = 3
-    HUMAN_SCORED_SYNTHETIC = 4
-    SCORE_TOO_HIGH = 5
-    EXACT_COPY = 6
-    MIXTURE = 7
+    UNSCORABLE = 4
+    HUMAN_SCORED_SYNTHETIC = 5
+    SCORE_TOO_HIGH = 6
+    EXACT_COPY = 7
+    MIXTURE = 8
 
 
 ORIGIN_NAMES = tuple(origin.name.lower() for origin in Origin)
@@ -72,8 +73,9 @@ REASON_NAMES = tuple(reason.name.lower() for reason in Reason)
 # What a build, an inspection and the README say about each reason.
 REASON_TEXTS = {
     Reason.DEAD_LETTER: "could not be read (see dead_letter/)",
-    Reason.UNUSABLE_EMPTY: "no text to score",
+    Reason.UNUSABLE_EMPTY: "no text",
     Reason.UNUSABLE_TOO_LONG: "longer than max_document_bytes",
+    Reason.UNSCORABLE: "of unknown origin, and the detector knows no word of it",
     Reason.HUMAN_SCORED_SYNTHETIC: "declared human, scored as machine text",
     Reason.SCORE_TOO_HIGH: "synthetic and above max_ai_score",
     Reason.EXACT_COPY: "the same text as a document that ranks higher",

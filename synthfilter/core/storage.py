@@ -59,44 +59,42 @@ def list_files(pattern: str) -> list[FileMetadata]:
 def _match(pattern: str) -> list[FileMetadata]:
     """Lists a pattern; a folder stands for all the files below it."""
     if is_local(pattern):
-        pattern = os.path.normpath(os.path.expanduser(pattern))
-        if os.path.isfile(pattern):
-            return [_describe(pattern)]
-        if os.path.isdir(pattern):
-            pattern = join(glob.escape(pattern), "**")
-    elif pattern.endswith("/"):
+        return _match_local(os.path.normpath(os.path.expanduser(pattern)))
+    if pattern.endswith("/"):
         pattern += "**"
     # Beam's own globs differ between filesystems: list by prefix, then match here.
     prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    if prefix == pattern:
+        return FileSystems.match([pattern])[0].metadata_list
     wanted = re.compile(_glob_regex(pattern))
-    folder = prefix.rpartition("/")[0]
+    start = len(prefix.rpartition("/")[0])
+    return [
+        entry
+        for entry in FileSystems.match([prefix + "**"])[0].metadata_list
+        if wanted.fullmatch(entry.path) and _is_shown(entry.path[start:])
+    ]
 
-    def found(path: str) -> bool:
-        return bool(wanted.fullmatch(path)) and _is_shown(path[len(folder) :])
 
-    if is_local(pattern):
-        paths = map(os.path.normpath, _walk(os.path.dirname(prefix) or "."))
-        return [_describe(path) for path in paths if found(path)]
-    listed = pattern if prefix == pattern else prefix + "**"
-    entries = FileSystems.match([listed])[0].metadata_list
-    return [entry for entry in entries if prefix == pattern or found(entry.path)]
+def _match_local(pattern: str) -> list[FileMetadata]:
+    """Lists a pattern on the local disk."""
+    if os.path.isfile(pattern):
+        return [_describe(pattern)]
+    if os.path.isdir(pattern):
+        pattern = os.path.join(glob.escape(pattern), "**")
+    if not glob.has_magic(pattern):
+        return []
+    start = len(re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0])
+    return [
+        _describe(path)
+        for path in {os.path.normpath(p) for p in glob.glob(pattern, recursive=True)}
+        if os.path.isfile(path) and _is_shown(path[start:])
+    ]
 
 
 def _describe(path: str) -> FileMetadata:
     """Returns the metadata of a local file."""
     state = os.stat(path)
     return FileMetadata(path, state.st_size, state.st_mtime)
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Yields the paths of all files below a local folder, if there is one."""
-    if os.path.isdir(folder):
-        for root, _, names in os.walk(join(folder), onerror=_fail):
-            yield from (join(root, name) for name in names)
-
-
-def _fail(error: OSError) -> None:
-    raise error
 
 
 def _is_shown(path: str) -> bool:
@@ -207,7 +205,8 @@ def open_parquet(path: str) -> pq.ParquetFile:
 def list_below(folder: str) -> list[str]:
     """Returns the paths of all files below a folder; none if it does not exist."""
     if is_local(folder):
-        return sorted(_walk(folder))
+        below = os.walk(folder)
+        return sorted(join(root, name) for root, _, names in below for name in names)
     matched = FileSystems.match([join(folder, "**")])[0].metadata_list
     return sorted(entry.path for entry in matched)
 

@@ -29,7 +29,8 @@ def judge(
 
     Args:
       declared: `Origin` codes as the user declared them.
-      score: float32 in [0, 1], the higher the more like machine text; NaN = no text.
+      score: float32 in [0, 1], the higher the more like machine text; NaN = the
+        detector cannot tell.
       unusable: `Reason` codes found while reading; KEPT where there is none.
       threshold: From this score on a document counts as machine text.
       flagged_human: What to do with declared human documents that do: `reclassify`
@@ -44,6 +45,8 @@ def judge(
     )
     suspects = flagged & (declared == Origin.HUMAN)
     reason = unusable.copy()
+    unscorable = np.isnan(score) & (declared == Origin.UNKNOWN)
+    reason[unscorable & (reason == Reason.KEPT)] = Reason.UNSCORABLE
     if flagged_human == "reclassify":
         origin = np.where(suspects, Origin.SYNTHETIC, origin)
     elif flagged_human == "drop":

@@ -5,6 +5,7 @@ A detector is a fastText model file with, beside it under the same name, an opti
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthfilter.core import storage
+from synthfilter.core.errors import UserError
 from synthfilter.core.text import normalise
 from synthfilter.detection.canonical import canonicalise
 from synthfilter.detection.fasttext_model import parse, synthetic_labels
@@ -33,7 +35,8 @@ class Detector(Protocol):
 
     Attributes:
       name: For people; in reports and manifests.
-      sha256: Identifies the detector: another value means other scores.
+      sha256: Of the model file, or of the class's name and version.
+      scores_key: Another value means other scores; facts are cached under it.
       threshold: Scores at or above it count as machine-written, by default.
       labels: The labels that the model knows.
     """
@@ -43,6 +46,9 @@ class Detector(Protocol):
 
     @property
     def sha256(self) -> str: ...  # noqa: D102
+
+    @property
+    def scores_key(self) -> str: ...  # noqa: D102
 
     @property
     def threshold(self) -> float: ...  # noqa: D102
@@ -78,6 +84,12 @@ class FastTextDetector:
         """Scores at or above it count as machine-written, by default."""
         return self.settings.default_threshold
 
+    @property
+    def scores_key(self) -> str:
+        """Changes with the model and with everything in its JSON."""
+        said = f"{self.sha256} {self.settings!r}"
+        return hashlib.sha256(said.encode()).hexdigest()
+
     def threshold_at(self, fpr: float) -> float:
         """Returns the threshold whose measured false-positive rate is `fpr`.
 
@@ -109,6 +121,11 @@ class ClassDetector:
     threshold: float
     labels: tuple[str, ...]
     instance: Any
+
+    @property
+    def scores_key(self) -> str:
+        """Changes with the class's name and version."""
+        return self.sha256
 
     def threshold_at(self, fpr: float) -> float:
         """Returns the threshold at that rate, as the class or its table knows it.
@@ -146,13 +163,16 @@ def load_detector(path: str | None = None) -> Detector:
         `threshold`, `threshold_at` and `labels`.
 
     Raises:
-      ValueError: The file, its JSON or the class is not what it must be.
+      UserError: The file, its JSON or the class is not what it must be.
     """
-    if path is None:
-        return _load_model(default_model_path())
-    if _names_class(path):
-        return _load_class(path)
-    return _load_model(path)
+    try:
+        if path is None:
+            return _load_model(default_model_path())
+        if _names_class(path):
+            return _load_class(path)
+        return _load_model(path)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def default_model_path() -> str:
@@ -205,7 +225,7 @@ def _load_model(path: str) -> FastTextDetector:
     is_synthetic = synthetic_labels(parsed.labels, settings.labels)
     model: _Model
     if parsed.is_linear:
-        model = LinearModel(parsed, is_synthetic.index(True), settings.tokens)
+        model = _linear_model(data, path, is_synthetic.index(True), settings.tokens)
     else:
         names = [n for n, yes in zip(parsed.labels, is_synthetic, strict=True) if yes]
         model = LibraryModel(data, names, settings.tokens)
@@ -216,6 +236,12 @@ def _load_model(path: str) -> FastTextDetector:
         settings=settings,
         model=model,
     )
+
+
+# A process needs the same model in several places; its tables exist once.
+@functools.lru_cache(maxsize=2)
+def _linear_model(data: bytes, path: str, synthetic: int, tokens: str) -> LinearModel:
+    return LinearModel(parse(data, path), synthetic, tokens)
 
 
 def _names_class(path: str) -> bool:

@@ -104,9 +104,6 @@ def leave_one_source_out(
       groups: int64, equal for documents that must not be parted.
       tokens: One of `tokens.TOKENISATIONS`.
       report: Called with a line for each source.
-
-    Raises:
-      ValueError: What is left without some source cannot be trained on.
     """
     logit = np.full(len(column), np.nan)
     counts = np.zeros((2, len(column)), np.int64)
@@ -119,9 +116,8 @@ def leave_one_source_out(
         names = [strata[i] for i in seen.tolist()]
         model = train_detector(rest, synthetic[seen], names, tokens)
         index = model.labels.index(f"__label__{SYNTHETIC}")
-        evidence = LinearModel(model, index, tokens).evidence(
-            column.take(pa.array(rows))
-        )
+        scorer = LinearModel(model, index, tokens)
+        evidence = scorer.evidence(column.take(pa.array(rows)))
         logit[rows] = evidence.logit
         counts[:, rows] = evidence.tokens, evidence.known
     return Evidence(logit, counts[0], counts[1])

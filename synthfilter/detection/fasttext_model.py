@@ -25,6 +25,7 @@ _DICTIONARY = struct.Struct("<3i2q")
 _ENTRY_TAIL = struct.Struct("<qb")
 _SHAPE = struct.Struct("<2q")
 _ROWS_AT_ONCE = 1 << 18
+_LONGEST_NGRAM = 32
 _LARGEST_COUNT = 10**12  # from 1e15 on, fastText's Huffman tree breaks
 
 
@@ -278,9 +279,10 @@ def _read_args(reader: _Reader) -> Args:
         raise reader.fail(
             f"a supervised model (kind {SUPERVISED})", f"kind {args.model}"
         )
-    if args.dim < 1 or args.word_ngrams < 1 or not 1 <= args.loss <= 4:
+    ngrams_fit = 1 <= args.word_ngrams <= _LONGEST_NGRAM
+    if args.dim < 1 or not ngrams_fit or not 1 <= args.loss <= 4:
         raise reader.fail(
-            "dim >= 1, wordNgrams >= 1 and a loss of 1 to 4",
+            f"dim >= 1, wordNgrams of 1 to {_LONGEST_NGRAM} and a loss of 1 to 4",
             f"{args.dim}, {args.word_ngrams} and {args.loss}",
         )
     if args.minn < 0 or args.maxn < 0:

@@ -78,7 +78,10 @@ class LinearModel:
         self._end_weight = float(weights[end[0]]) if end else None
 
     def evidence(self, column: pa.Array) -> Evidence:
-        """Returns the evidence for each text of a string column, nulls as empty."""
+        """Returns the evidence for each text of a string column, nulls as empty.
+
+        A document is never split: memory grows to about 20 times the longest one.
+        """
         data, offsets = text_buffers(column)
         parts = []
         row = 0

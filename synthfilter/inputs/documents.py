@@ -45,9 +45,10 @@ def read_documents(
                 stop = int(np.searchsorted(rows, read + batch.num_rows))
                 if stop > done:
                     wanted = rows[done:stop]
+                    taken = batch
                     if len(wanted) < batch.num_rows:
-                        batch = batch.take(pa.array(wanted - read))
-                    yield conform(batch, block, columns, block.first_row + wanted)
+                        taken = batch.take(pa.array(wanted - read))
+                    yield conform(taken, block, columns, block.first_row + wanted)
                     done = stop
                 read += batch.num_rows
                 if done == len(rows):

@@ -14,12 +14,12 @@ from synthfilter.inputs.documents import UNREADABLE
 ANNOTATION_VERSION = 1
 
 
-def facts_path(block: Block, folder: str, detector_sha256: str, max_bytes: int) -> str:
+def facts_path(block: Block, folder: str, scores_key: str, max_bytes: int) -> str:
     """Returns where the facts of a block are kept from build to build."""
     said = repr(
         (
             ANNOTATION_VERSION,
-            detector_sha256,
+            scores_key,
             max_bytes,
             sorted(block.mapping.items()),
             # A spool's name tells which fields it was made with.

@@ -21,6 +21,8 @@ from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 _SAMPLED_RECORDS = 100
 _ROW_GROUP_BYTES = 16 << 20
 _ERROR_CHARACTERS = 200
+# Some editors put it before the first line of a UTF-8 file.
+_MARK = b"\xef\xbb\xbf"
 
 _EMPTY = pa.RecordBatch.from_pylist([], schema=schema.SPOOL)
 
@@ -63,7 +65,20 @@ def documents_of_records(
     """Returns dictionaries as rows of `schema.SPOOL`, in order; none is lost."""
     numbered = enumerate(records, 1)
     rows = [_row(number, dict(record), mapping, None) for number, record in numbered]
-    return concat_batches(_table(rows).to_batches() or [_EMPTY])
+    try:
+        table = _table(rows)
+    except UnicodeEncodeError:
+        table = _table([_checked(number, row) for number, row in enumerate(rows, 1)])
+    return concat_batches(table.to_batches() or [_EMPTY])
+
+
+def _checked(number: int, row: Row) -> Row:
+    """Returns the row, or an error row for one with lone surrogates in its strings."""
+    try:
+        _table([row])
+    except UnicodeEncodeError as error:
+        return _error_row(f"invalid Unicode: {error.reason}", f"line {number}")
+    return row
 
 
 def file_name(path: str) -> str:
@@ -92,7 +107,7 @@ def _number(found: Iterable[bytes | int]) -> Iterator[tuple[int, Any]]:
             if isinstance(line, int):
                 yield number, ValueError(f"a line of {line} bytes is too long")
             elif line.strip():
-                yield number, _parse(line)
+                yield number, _parse(line.removeprefix(_MARK) if number == 1 else line)
     except CorruptInputError as error:
         yield number + 1, ValueError(str(error))
 
@@ -222,10 +237,12 @@ def _document_row(
 
 
 def _string(value: Any) -> str | None:
-    """Returns a JSON value as a string; a string stays as it is."""
+    """Returns a value as a string, JSON where it has parts; a string stays as it is."""
     if value is None or isinstance(value, str):
         return value
-    return orjson.dumps(value).decode()
+    said = orjson.dumps(value, default=str)
+    # Dates and the like come as JSON strings.
+    return orjson.loads(said) if said.startswith(b'"') else said.decode()
 
 
 def _int32(value: Any) -> int | None:

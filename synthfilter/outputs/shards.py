@@ -76,13 +76,12 @@ def read_block_rows(
     at = 0
     wanted = column(decisions, schema.ROW).astype(np.int64)
     for documents in read_documents(block, columns, wanted):
-        _check_unchanged(documents, block)
         part = slice(at, at + documents.num_rows)
         at = part.stop
+        known = facts.slice(part.start, documents.num_rows)
         told = decisions.slice(part.start, documents.num_rows)
-        table = _told_rows(
-            documents, facts.slice(part.start, len(told)), told, build_id
-        )
+        _check_unchanged(documents, known, block)
+        table = _told_rows(documents, known, told, build_id)
         keep = pa.array(reason[part] == Reason.KEPT)
         drop = pc.invert(keep)
         kept = table.filter(keep)
@@ -96,12 +95,19 @@ def read_block_rows(
             )
 
 
-def _check_unchanged(documents: pa.RecordBatch, block: Block) -> None:
-    """Raises UserError if a document that was read before cannot be read again."""
+def _check_unchanged(
+    documents: pa.RecordBatch, facts: pa.RecordBatch, block: Block
+) -> None:
+    """Raises UserError if what is read now is not what the facts were computed from."""
     failed = documents.column(schema.ERROR).drop_null()
-    if len(failed):
+    changed = False
+    if schema.TEXT in documents.schema.names:
+        size = pc.binary_length(documents.column(schema.TEXT))
+        changed = not pc.all(pc.equal(size, facts.column(schema.BYTES))).as_py()
+    if len(failed) or changed:
+        said = failed[0] if len(failed) else "a text has another length"
         raise UserError(
-            f"{block.file} was read once, and now: {failed[0]}; build again when the "
+            f"{block.file} was read once, and now: {said}; build again when the "
             "file is whole and nothing changes it"
         )
 

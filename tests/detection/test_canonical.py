@@ -1,6 +1,6 @@
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthfilter.core.text import normalise
@@ -65,6 +65,7 @@ def test_what_is_no_markup_stays(text):
         st.text(alphabet="ab .-*_`#[]()<>&;|~+'\"\u2014\u2019\u2022\n", max_size=30)
     )
 )
+@settings(max_examples=40)
 def test_each_document_is_treated_alone_and_left_normalised(texts):
     column = normalise(pa.array(texts, pa.string()))
     got = canonicalise(column)

@@ -1,0 +1,334 @@
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from synthfilter.core import schema
+from synthfilter.core.batches import column, concat_batches
+from synthfilter.core.books import check
+from synthfilter.core.errors import ShortageError
+from synthfilter.core.hashing import order_hash
+from synthfilter.core.schema import UNITS, Origin, Reason
+from synthfilter.decisions.decide import (
+    MixturePlan,
+    boundary_rows,
+    choose,
+    count_books,
+    find_bound,
+    judge_facts,
+    plan_mixture,
+    settle_copies,
+    split_by_content,
+    summarise,
+    weights,
+)
+from synthfilter.decisions.mixture import Shortage
+from synthfilter.decisions.summary import Summary, add_summaries
+
+HUMAN, SYNTHETIC, UNKNOWN = Origin
+KEEP = ("human", "longest", "oldest")
+SHRINK = Shortage("shrink")
+
+# Content (hi and lo), identity, score, bytes, words, reason; texts that are equal have
+# the same number of words.
+FACT = st.builds(
+    lambda content, identity, score, size, reason: {
+        "content_hi": content,
+        "content_lo": content // 3,
+        "identity": identity,
+        "ai_score": float("nan") if reason else score,
+        "bytes": size,
+        "words": 1 + content % 5,
+        "created": None if size % 3 else size,
+        "reason": reason,
+        "error": None,
+        "position": None,
+    },
+    st.integers(0, 30),
+    st.integers(0, 2**64 - 1),
+    st.sampled_from([0.0, 0.4, 0.6, 1.0]),
+    st.integers(1, 2**31 - 1),
+    st.sampled_from([0, 0, 0, Reason.DEAD_LETTER, Reason.UNUSABLE_EMPTY]),
+)
+BLOCKS = st.lists(
+    st.tuples(st.sampled_from(Origin), st.lists(FACT, min_size=1, max_size=8)),
+    min_size=1,
+    max_size=5,
+)
+
+
+def judge(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
+    return [
+        judge_facts(
+            pa.RecordBatch.from_pylist(facts, schema=schema.FACTS),
+            key,
+            declared,
+            0.5,
+            "reclassify",
+            0.9,
+        )
+        for key, (declared, facts) in enumerate(blocks)
+    ]
+
+
+def settle(judged: list[pa.RecordBatch], partitions: int) -> list[pa.RecordBatch]:
+    groups: dict[int, list[pa.RecordBatch]] = {}
+    for batch in judged:
+        for key, part in split_by_content(batch, partitions):
+            assert 0 <= key < partitions
+            groups.setdefault(key, []).append(part)
+    return [settle_copies(parts, KEEP, seed=5) for parts in groups.values()]
+
+
+def mix(
+    decided: list[pa.RecordBatch], unit: str, **options: Any
+) -> tuple[MixturePlan, list[pa.RecordBatch]]:
+    """Applies the steps of a build one after the other."""
+    asked = {
+        "synthetic_fraction": None,
+        "max_synthetic_fraction": None,
+        "target_size": None,
+        "shortage": SHRINK,
+        **options,
+    }
+    plan = plan_mixture(
+        add_summaries(summarise(batch, unit) for batch in decided), unit, **asked
+    )
+    found: dict[int, list[pa.RecordBatch]] = {}
+    for batch in decided:
+        for who, rows in boundary_rows(batch, plan, unit):
+            found.setdefault(who, []).append(rows)
+    bounds = dict(find_bound(element, plan) for element in found.items())
+    return plan, [choose(batch, plan, bounds) for batch in decided]
+
+
+def by_address(batches: list[pa.RecordBatch]) -> list[dict[str, Any]]:
+    rows = concat_batches(batches).to_pylist()
+    return sorted(rows, key=lambda row: (row["block"], row["row"]))
+
+
+def documents(*rows: tuple[Origin, int]) -> pa.RecordBatch:
+    """Documents that are in, of an origin and a number of words, in random order."""
+    origin, words = np.array(rows).T
+    number = np.arange(len(rows))
+    columns = {
+        "block": np.zeros(len(rows), np.int64),
+        "row": number.astype(np.int32),
+        "order": order_hash(number.astype(np.uint64), number.astype(np.uint64), 0),
+        "identity": number.astype(np.uint64),
+        "bytes": (words * 6).astype(np.int32),
+        "words": words.astype(np.int32),
+        "declared": origin.astype(np.uint8),
+        "origin": origin.astype(np.uint8),
+        "reason": np.zeros(len(rows), np.uint8),
+    }
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[name]) for name in schema.DECIDED.names],
+        schema=schema.DECIDED,
+    )
+
+
+@given(BLOCKS)
+def test_judging_keeps_every_row_and_its_address(blocks) -> None:
+    for key, (batch, (declared, facts)) in enumerate(
+        zip(judge(blocks), blocks, strict=True)
+    ):
+        assert batch.schema.equals(schema.JUDGED)
+        assert batch.column("row").to_pylist() == list(range(len(facts)))
+        for row, fact in zip(batch.to_pylist(), facts, strict=True):
+            assert row["block"] == key
+            assert row["declared"] == declared
+            for name in ("content_hi", "content_lo", "identity", "bytes", "words"):
+                assert row[name] == fact[name]
+            if fact["reason"]:
+                assert row["reason"] == fact["reason"]
+            assert row["origin"] in (HUMAN, SYNTHETIC)
+
+
+@given(BLOCKS, st.integers(1, 7), st.data())
+def test_copies_do_not_depend_on_partitions_and_batches(
+    blocks, partitions, data
+) -> None:
+    judged = judge(blocks)
+    whole = concat_batches(judged)
+    cuts = sorted(data.draw(st.lists(st.integers(0, whole.num_rows), max_size=4)))
+    pieces = [
+        whole.slice(start, stop - start)
+        for start, stop in pairwise([0, *cuts, whole.num_rows])
+    ]
+    assert by_address(settle(judged, partitions)) == by_address(settle(pieces, 1))
+
+
+@given(BLOCKS)
+def test_of_every_text_that_is_in_exactly_one_document_stays(blocks) -> None:
+    judged = concat_batches(judge(blocks)).to_pylist()
+    decided = by_address(settle(judge(blocks), 3))
+    texts = {(r["content_hi"], r["words"]) for r in judged if r["reason"] == 0}
+    assert sum(row["reason"] == Reason.KEPT for row in decided) == len(texts)
+    for before, after in zip(judged, decided, strict=True):
+        allowed = (
+            (0, Reason.EXACT_COPY) if before["reason"] == 0 else (before["reason"],)
+        )
+        assert after["reason"] in allowed
+
+
+def test_human_then_longest_then_oldest_copy_stays() -> None:
+    same = {
+        "content_hi": 1,
+        "content_lo": 1,
+        "ai_score": 0.0,
+        "words": 2,
+        "reason": 0,
+        "error": None,
+        "position": None,
+    }
+    facts = [
+        {**same, "identity": 1, "bytes": 9, "created": None},
+        {**same, "identity": 2, "bytes": 9, "created": 7},
+        {**same, "identity": 3, "bytes": 8, "created": 1},
+    ]
+    machine = [{**same, "identity": 4, "bytes": 99, "created": 0}]
+    decided = by_address(settle(judge([(SYNTHETIC, machine), (HUMAN, facts)]), 4))
+    copy = Reason.EXACT_COPY
+    assert [row["reason"] for row in decided] == [copy, copy, Reason.KEPT, copy]
+
+
+@given(
+    BLOCKS,
+    st.sampled_from(UNITS),
+    st.integers(0, 10).map(lambda tenths: tenths / 10),
+    st.sampled_from([SHRINK, Shortage("repeat", 3)]),
+    st.sampled_from(["synthetic_fraction", "max_synthetic_fraction"]),
+    st.none() | st.integers(1, 100),
+)
+def test_the_choice_is_that_of_sorting_all_documents_and_taking_the_first(
+    blocks, unit, share, shortage, kind, size
+) -> None:
+    decided = settle(judge(blocks), 3)
+    asked = {kind: share, "shortage": shortage, "target_size": size}
+    try:
+        plan, chosen = mix(decided, unit, **asked)
+    except ShortageError:
+        return
+    rows = concat_batches(chosen)
+    for who in (HUMAN, SYNTHETIC):
+        alive = [
+            (row["order"], row["identity"], weight, row["copies"])
+            for row, weight in zip(
+                rows.to_pylist(), weights(rows, unit).tolist(), strict=True
+            )
+            if row["origin"] == who and row["reason"] in (Reason.KEPT, Reason.MIXTURE)
+        ]
+        available = sum(row[2] for row in alive)
+        assert plan.available[who] == available
+        target = plan.targets.weight[who]
+        times, left = divmod(target, available) if available else (0, 0)
+        for _, _, weight, copies in sorted(alive):
+            left -= weight
+            assert copies == times + (left >= 0)
+        got = sum(row[2] * row[3] for row in alive)
+        assert target - max((row[2] for row in alive), default=1) < got <= target or (
+            target == got == 0
+        )
+
+
+@given(
+    BLOCKS, st.integers(0, 10).map(lambda tenths: tenths / 10), st.sampled_from(UNITS)
+)
+def test_decisions_do_not_depend_on_the_borders_of_batches(blocks, share, unit) -> None:
+    decided = settle(judge(blocks), 3)
+    whole = concat_batches(decided)
+    single = [whole.slice(row, 1) for row in range(whole.num_rows)]
+    try:
+        plan, chosen = mix(decided, unit, synthetic_fraction=share)
+    except ShortageError:
+        with pytest.raises(ShortageError):
+            mix(single, unit, synthetic_fraction=share)
+        return
+    again_plan, again = mix(single, unit, synthetic_fraction=share)
+    assert again_plan == plan
+    assert by_address(again) == by_address(chosen)
+
+
+@given(BLOCKS, st.integers(0, 10).map(lambda tenths: tenths / 10))
+def test_every_document_ends_in_the_books_with_one_reason(blocks, share) -> None:
+    decided = settle(judge(blocks), 3)
+    try:
+        _, chosen = mix(decided, "docs", synthetic_fraction=share)
+    except ShortageError:
+        return
+    rows = concat_batches(chosen)
+    assert rows.schema.equals(schema.DECISION)
+    check(count_books(rows), sum(len(facts) for _, facts in blocks))
+    kept = column(rows, "reason") == Reason.KEPT
+    assert (kept == (column(rows, "copies") > 0)).all()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([HUMAN, SYNTHETIC]), st.integers(1, 50)),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(0, 9),
+)
+def test_all_human_text_is_kept_and_the_synthetic_weight_is_within_one_document(
+    rows, tenths
+) -> None:
+    human = [words for who, words in rows if who == HUMAN]
+    machine = [words for who, words in rows if who == SYNTHETIC]
+    assume(human and sum(human) * tenths <= sum(machine) * (10 - tenths))
+    _, (chosen,) = mix([documents(*rows)], "words", synthetic_fraction=tenths / 10)
+    copies = column(chosen, "copies")
+    mine = column(chosen, "origin") == SYNTHETIC
+    assert (copies[~mine] == 1).all()
+    got = int((copies * column(chosen, "words"))[mine].sum())
+    wanted = sum(human) * tenths // (10 - tenths)
+    assert wanted - max(machine, default=1) < got <= wanted
+
+
+def test_a_set_that_would_be_empty_is_an_error_of_one_line() -> None:
+    machine = documents((SYNTHETIC, 5))
+    with pytest.raises(
+        ShortageError, match=r"empty.* 0 human and 5 synthetic words"
+    ) as e:
+        mix([machine], "words", synthetic_fraction=0.5)
+    assert "\n" not in str(e.value)
+    with pytest.raises(ShortageError, match="empty"):
+        plan_mixture(Summary(), "docs", None, None, None, SHRINK)
+
+
+def test_repeating_uses_each_document_as_often_as_the_share_asks() -> None:
+    rows = documents(*[(HUMAN, 10)] * 6, *[(SYNTHETIC, 10)] * 4)
+    options = {"synthetic_fraction": 0.5, "shortage": Shortage("repeat", 2)}
+    plan, (chosen,) = mix([rows], "docs", **options)
+    assert plan.targets.limited_by is None
+    assert chosen.column("copies").to_pylist()[:6] == [1] * 6
+    assert sorted(chosen.column("copies").to_pylist()[6:]) == [1, 1, 2, 2]
+
+
+def test_what_is_out_is_spread_over_the_partitions() -> None:
+    empty = {
+        "content_hi": 0,
+        "content_lo": 0,
+        "identity": 0,
+        "ai_score": float("nan"),
+        "bytes": 0,
+        "words": 0,
+        "created": None,
+        "reason": Reason.UNUSABLE_EMPTY,
+        "error": None,
+        "position": None,
+    }
+    (judged,) = judge([(HUMAN, [empty] * 400)])
+    sizes = [part.num_rows for _, part in split_by_content(judged, 4)]
+    assert len(sizes) == 4 and max(sizes) < 200
+
+
+def test_the_summary_counts_the_bytes_of_each_slice_that_are_still_in() -> None:
+    rows = documents((HUMAN, 1), (SYNTHETIC, 2), (HUMAN, 3))
+    assert summarise(rows, "words").slices.tolist() == [[0, 0, 3, 24, 12]]

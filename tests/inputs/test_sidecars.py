@@ -1,0 +1,128 @@
+import dataclasses
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synthfilter.core import schema
+from synthfilter.core.schema import Origin
+from synthfilter.inputs.blocks import Block, list_inputs, open_file
+from synthfilter.inputs.documents import UNREADABLE
+from synthfilter.inputs.sidecars import (
+    facts_path,
+    find_facts,
+    load_facts,
+    no_facts,
+    save_facts,
+)
+
+BLOCK = Block(
+    key=0,
+    file="a.jsonl",
+    path="spool/1.parquet",
+    fingerprint="f1",
+    declared=Origin.HUMAN,
+    mapping={"text": "text"},
+    first_group=0,
+    stop_group=1,
+    rows=2,
+    first_row=0,
+    bytes=10,
+    spooled=True,
+)
+
+
+def facts(*errors: str | None) -> pa.RecordBatch:
+    row = {
+        "content_hi": 1,
+        "content_lo": 2**64 - 1,
+        "identity": 3,
+        "ai_score": 0.5,
+        "bytes": 4,
+        "words": 1,
+        "created": None,
+        "reason": 0,
+        "position": None,
+    }
+    return pa.RecordBatch.from_pylist(
+        [{**row, "error": error} for error in errors], schema=schema.FACTS
+    )
+
+
+def path_of(block: Block, detector: str = "d1", max_bytes: int = 100) -> str:
+    return facts_path(block, "cache", detector, max_bytes)
+
+
+def test_facts_have_another_place_whenever_they_could_differ() -> None:
+    others = [
+        path_of(BLOCK, detector="d2"),
+        path_of(BLOCK, max_bytes=101),
+        *(
+            path_of(dataclasses.replace(BLOCK, **change))
+            for change in (
+                {"fingerprint": "f2"},
+                {"mapping": {"text": "body"}},
+                {"first_group": 1},
+                {"stop_group": 2},
+                {"path": "spool/2.parquet"},
+            )
+        ),
+    ]
+    assert len({path_of(BLOCK), *others}) == 1 + len(others)
+
+
+def test_facts_have_the_same_place_whatever_the_file_is_declared() -> None:
+    other = dataclasses.replace(BLOCK, declared=Origin.UNKNOWN, key=7, bytes=11)
+    assert path_of(other) == path_of(BLOCK)
+
+
+def test_json_lines_read_with_other_fields_have_other_facts(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "body": "b"}\n')
+    (file,) = list_inputs({Origin.HUMAN: [str(tmp_path / "a.jsonl")]})
+    paths = {
+        path_of(block)
+        for fields in ({}, {"text": "body"})
+        for block in open_file(file, fields, str(tmp_path / "spool"), 100)
+    }
+    assert len(paths) == 2
+
+
+def test_facts_come_back_as_they_were(tmp_path: Path) -> None:
+    path = str(tmp_path / "new/facts.parquet")
+    save_facts(facts(None, "text: expected a string, got null"), path)
+    assert load_facts(path).equals(facts(None, "text: expected a string, got null"))
+    assert find_facts(path, 2).equals(load_facts(path))
+    save_facts(no_facts(), path)
+    assert load_facts(path).equals(no_facts())
+
+
+def test_facts_that_are_missing_damaged_or_of_other_rows_are_not_found(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "facts.parquet"
+    assert find_facts(str(path), 1) is None
+    path.write_bytes(b"PAR1 not")
+    assert find_facts(str(path), 1) is None
+    save_facts(facts(None, None), str(path))
+    assert find_facts(str(path), 1) is None
+    assert find_facts(str(path), 2) is not None
+
+
+def test_facts_of_a_file_that_could_not_be_read_are_not_found(tmp_path: Path) -> None:
+    path = str(tmp_path / "facts.parquet")
+    save_facts(facts(None, f"{UNREADABLE}: CRC"), path)
+    assert find_facts(path, 2) is None
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_flipped_byte_in_a_sidecar_is_noticed(tenth: int, tmp_path: Path) -> None:
+    path = tmp_path / "facts.parquet"
+    saved = facts(*[None] * 50)
+    save_facts(saved, str(path))
+    start = pq.read_metadata(path).row_group(0).column(1).data_page_offset
+    raw = bytearray(path.read_bytes())
+    raw[start + (len(raw) // 2 - start) * tenth // 10] ^= 0x55
+    path.write_bytes(raw)
+    found = find_facts(str(path), 50)
+    assert found is None or found.equals(saved)
