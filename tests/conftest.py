@@ -4,9 +4,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "tests",
-    max_examples=1500,
+    max_examples=60,
     deadline=None,
-    derandomize=False,
+    derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -61,6 +61,8 @@ _INVISIBLE = _characters(
 )
 _BLANKS = CharacterMap({c: " " for c in _SPACES} | {c: "" for c in _INVISIBLE})
 
+# The lowest first byte of a character beyond ASCII.
+_FIRST_LEAD = 0xC2
 # Characters below U+0300 neither combine nor decompose further, and of those that
 # start with the bytes E2 80 only spaces do, which are ASCII by then.
 _COMBINING_LEAD = 0xCC
@@ -121,7 +123,8 @@ def replace_characters(
     data: np.ndarray, offsets: np.ndarray, characters: CharacterMap
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns data and offsets with each mapped character replaced."""
-    at = np.flatnonzero(characters.leads[data])
+    at = np.flatnonzero(data >= _FIRST_LEAD)
+    at = at[characters.leads[data[at]]]
     if not len(at):
         return data, offsets
     padded = np.append(data, np.zeros(2, np.uint8))

@@ -5,6 +5,9 @@ text as `core.text.normalise` leaves it, one line a document, so the markers are
 recognised inside a line too. Only documents that hold a marker are rewritten.
 """
 
+import itertools
+import operator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -125,21 +128,21 @@ def canonicalise(column: pa.Array) -> pa.Array:
         return column
     texts = column.filter(pa.array(rows))
     marked = marked[rows]
-    for rule in _RULES:
-        held = np.any(marked[:, list(map(_MARKERS.index, rule.markers))], axis=1)
-        texts = _replace(texts, held, rule.pattern, rule.replacement)
+    for markers, rules in itertools.groupby(_RULES, operator.attrgetter("markers")):
+        held = np.any(marked[:, list(map(_MARKERS.index, markers))], axis=1)
+        texts = _apply(texts, held, rules)
     texts = text_column(*collapse_blanks(*text_buffers(texts)))
     return pc.replace_with_mask(column, pa.array(rows), texts)
 
 
-def _replace(
-    texts: pa.Array, rows: np.ndarray, pattern: str, replacement: str
-) -> pa.Array:
-    """Replaces a regular expression (RE2, linear time) in some rows."""
+def _apply(texts: pa.Array, rows: np.ndarray, rules: Iterable[_Rule]) -> pa.Array:
+    """Applies rules (RE2, linear time) to some rows, one rule after another."""
     if not rows.any():
         return texts
     mask = pa.array(rows)
-    changed = pc.replace_substring_regex(texts.filter(mask), pattern, replacement)
+    changed = texts.filter(mask)
+    for _, pattern, replacement in rules:
+        changed = pc.replace_substring_regex(changed, pattern, replacement)
     return pc.replace_with_mask(texts, mask, changed)
 
 
