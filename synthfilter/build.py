@@ -418,6 +418,9 @@ class _WriteShard(beam.DoFn):
             digests.append(mark)
         count = layout.shards.shards
         files = tuple(write_shard(rows, self._output, shard, count))
+        # Text of this size would otherwise stay with the process from shard to shard.
+        del rows
+        pa.default_memory_pool().release_unused()
         progress.beat(self._beats, "write", 1, int(written[:, 1].sum()), count)
         digest = hashing.add_digests(digests)
         yield ShardRecord(files, decide.count_books(decisions), written, digest)

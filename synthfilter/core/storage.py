@@ -29,10 +29,11 @@ def join(folder: str, *parts: str) -> str:
 
 
 def parent(path: str) -> str:
-    """Returns the folder that holds the path."""
+    """Returns the folder that holds the path; a bucket is in itself."""
     if is_local(path):
         return str(Path(path).absolute().parent)
-    return path.rstrip("/").rsplit("/", 1)[0]
+    scheme, _, rest = path.rstrip("/").partition("://")
+    return f"{scheme}://{rest.rpartition('/')[0] or rest}"
 
 
 def list_files(pattern: str) -> list[FileMetadata]:
@@ -84,11 +85,12 @@ def _match_local(pattern: str) -> list[FileMetadata]:
     if not glob.has_magic(pattern):
         return []
     start = len(re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0])
-    return [
-        _describe(path)
-        for path in {os.path.normpath(p) for p in glob.glob(pattern, recursive=True)}
-        if os.path.isfile(path) and _is_shown(path[start:])
-    ]
+    found = map(os.path.normpath, glob.glob(pattern, recursive=True))
+    paths = [p for p in found if os.path.isfile(p) and _is_shown(p[start:])]
+    # Links may lead to a file more than once, in a circle without end; the shortest
+    # path stays.
+    paths.sort(key=lambda path: (len(path), path), reverse=True)
+    return [*map(_describe, {os.path.realpath(p): p for p in paths}.values())]
 
 
 def _describe(path: str) -> FileMetadata:

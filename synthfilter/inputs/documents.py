@@ -54,7 +54,8 @@ def read_documents(
                 if done == len(rows):
                     return
         raise OSError(f"{block.rows} rows expected, {read} found")
-    except (OSError, pa.ArrowException) as error:
+    # A lookup fails when the file has lost row groups or columns since it was opened.
+    except (OSError, LookupError, pa.ArrowException) as error:
         reason = f"{UNREADABLE}: {str(error).splitlines()[0][:160]}"
         yield _unreadable(columns, block.first_row + rows[done:], reason)
 

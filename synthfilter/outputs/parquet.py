@@ -114,7 +114,9 @@ def _gather(
         where.append(at)
     inverse = np.empty(len(rows), np.int64)
     inverse[np.concatenate(where)] = np.arange(len(rows))
-    return concat_batches(parts).take(pa.array(inverse))
+    together = concat_batches(parts)
+    parts.clear()
+    return together.take(pa.array(inverse))
 
 
 def _by_batch(number: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -73,6 +73,14 @@ def test_brackets_in_a_name_that_exists_are_only_a_name() -> None:
     assert paths(".hidden.jsonl") == [".hidden.jsonl"]
 
 
+def test_a_file_that_links_lead_to_is_found_once() -> None:
+    Path("sub/deep/up").symlink_to("..", target_is_directory=True)
+    Path("sub/same.jsonl").symlink_to("a.jsonl")
+    Path("sub/shown.jsonl").symlink_to("../_delta_log/0.jsonl")
+    assert paths("sub") == ["sub/a.jsonl", "sub/deep/a.parquet", "sub/shown.jsonl"]
+    assert paths("**/*.jsonl")[-2:] == ["sub/a.jsonl", "sub/shown.jsonl"]
+
+
 def test_a_listed_file_has_its_size_and_time() -> None:
     os.utime("a.jsonl", (5, 5))
     (entry,) = storage.list_files("a.jsonl")
@@ -155,6 +163,8 @@ def test_paths_are_joined_and_parted(folder: Path) -> None:
     assert storage.parent("a/b") == f"{folder}/a"
     assert storage.parent("out/") == str(folder)
     assert storage.parent("gs://bucket/a/b/") == "gs://bucket/a"
+    assert storage.parent("gs://bucket/a") == "gs://bucket"
+    assert storage.parent("gs://bucket/") == "gs://bucket"
 
 
 def test_a_parquet_file_is_read_with_its_checksums_verified() -> None:

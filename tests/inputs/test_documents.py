@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -305,16 +306,20 @@ def test_the_rows_asked_for_come_even_if_they_cannot_be_read() -> None:
     assert [row["position"] for row in rows] == [None, "row 12", "row 13", "row 29"]
 
 
-@pytest.mark.parametrize("then", ["gone", "cut", "shorter"])
+@pytest.mark.parametrize("then", ["gone", "cut", "shorter", "groups", "renamed"])
 def test_a_file_that_changed_since_it_was_opened_gives_error_rows(then: str) -> None:
     block = written(text=pa.array(["a", "b", "c"]))
     path = Path("t.parquet")
-    if then == "gone":
+    if then == "groups":
+        block = dataclasses.replace(block, first_group=1, stop_group=2)
+    elif then == "gone":
         path.unlink()
     elif then == "cut":
         path.write_bytes(path.read_bytes()[:-5])
-    else:
+    elif then == "shorter":
         pq.write_table(pa.table({"text": ["a"]}), path)
+    elif then == "renamed":
+        pq.write_table(pa.table({"body": ["a", "b", "c"]}), path)
     rows = read(block)
     assert len(rows) == 3
     assert rows[-1]["error"].startswith(UNREADABLE)
