@@ -6,37 +6,36 @@ Text is read twice and never shuffled; what travels is facts, as Arrow batches.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import xxhash
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
 from synthfilter.annotate import AnnotateBlocks
-from synthfilter.core import hashing, progress, schema, storage
+from synthfilter.core import hashing, schema, storage
 from synthfilter.core.batches import (
     GatherBatches,
     Keyed,
     column,
-    concat_batches,
-    split_by_key,
 )
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture, origin
-from synthfilter.decisions.summary import Summary, add_summaries
+from synthfilter.decisions.summary import add_summaries
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.inputs.sidecars import facts_path, load_facts
-from synthfilter.outputs import manifest
-from synthfilter.outputs.manifest import ShardRecord
-from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
-from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
-from synthfilter.version import __version__
+from synthfilter.inputs.sidecars import facts_path
+from synthfilter.publish import (
+    WriteShard,
+    choose_shards,
+    commit_build,
+    plan_layout,
+)
 
 # Facts are decided on in partitions of about this much input.
 _PARTITION_BYTES = 256 << 20
@@ -192,7 +191,19 @@ class Build(beam.PTransform):
             | "ByShard" >> beam.GroupByKey()
             | "WriteShards"
             >> beam.ParDo(
-                _WriteShard(self, detector.scores_key, options["threshold"], beats),
+                WriteShard(
+                    self.output,
+                    self.seed,
+                    functools.partial(
+                        facts_path,
+                        folder=self._facts_folder(),
+                        scores_key=detector.scores_key,
+                        max_bytes=self.max_document_bytes,
+                    ),
+                    self._evidence(options["threshold"]),
+                    self.rejected_text,
+                    beats,
+                ),
                 AsDict(found | "KeyBlocks" >> beam.Map(key_block)),
                 AsSingleton(layout),
             )
@@ -276,6 +287,14 @@ class Build(beam.PTransform):
     def _facts_folder(self) -> str:
         return storage.join(self.cache_folder(), "facts")
 
+    def _evidence(self, threshold: float) -> dict[Reason, str]:
+        """Returns what to say beside the reasons that options are behind."""
+        return {
+            Reason.UNUSABLE_TOO_LONG: f"max_document_bytes={self.max_document_bytes}",
+            Reason.HUMAN_SCORED_SYNTHETIC: f"threshold={threshold}",
+            Reason.SCORE_TOO_HIGH: f"max_ai_score={self.max_ai_score}",
+        }
+
 
 def _partitions(inputs: Sequence[InputFile]) -> int:
     """Returns into how many parts facts are split by content."""
@@ -325,161 +344,3 @@ def settle_copies(
 ) -> pa.RecordBatch:
     """Returns the decided rows of a partition; see `decide.settle_copies`."""
     return decide.settle_copies(element[1], keep, seed)
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """What the set is called and where each of its rows goes."""
-
-    build_id: str
-    shards: ShardPlan
-
-
-def plan_layout(
-    summary: Summary,
-    plan: decide.MixturePlan,
-    digest: str,
-    max_shard_bytes: int,
-    seed: int,
-    options: Mapping[str, Any],
-) -> Layout:
-    """Returns the build's id and the plan of its shards.
-
-    The id depends on what was read and on the options, not on where it was read from.
-    """
-    key, declared, rows, *alive = summary.slices.T
-    expected = np.zeros(len(key))
-    for who, have in plan.available.items():
-        part = plan.targets.weight[who] / have if have else 0.0
-        expected += alive[who] * part
-    said = repr((__version__, sorted(options.items()), digest))
-    return Layout(
-        xxhash.xxh3_64_hexdigest(said.encode()),
-        plan_shards(key, declared, rows, expected, max_shard_bytes, seed),
-    )
-
-
-def choose_shards(
-    decided: pa.RecordBatch,
-    plan: decide.MixturePlan,
-    bounds: Mapping[int, mixture.Bound],
-    layout: Layout,
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yields `(shard, decisions)`."""
-    decisions = decide.choose(decided, plan, bounds)
-    block, row = column(decisions, schema.BLOCK), column(decisions, schema.ROW)
-    return split_by_key(decisions, shard_of(layout.shards, block, row))
-
-
-class _WriteShard(beam.DoFn):
-    """Writes the files of one shard and yields what became of its documents."""
-
-    def __init__(
-        self, build: Build, scores_key: str, threshold: float, beats: str | None
-    ) -> None:
-        self._output = build.output
-        self._facts = build._facts_folder()
-        self._scores_key = scores_key
-        self._max_bytes = build.max_document_bytes
-        self._rejected_text = build.rejected_text
-        self._beats = beats
-        self._evidence = {
-            Reason.UNUSABLE_TOO_LONG: f"max_document_bytes={build.max_document_bytes}",
-            Reason.HUMAN_SCORED_SYNTHETIC: f"threshold={threshold}",
-            Reason.SCORE_TOO_HIGH: f"max_ai_score={build.max_ai_score}",
-        }
-
-    def process(
-        self,
-        element: tuple[int, Iterable[pa.RecordBatch]],
-        blocks: Mapping[int, Block],
-        layout: Layout,
-    ) -> Iterator[ShardRecord]:
-        shard, batches = element
-        decisions = concat_batches(batches)
-        rows = ShardRows()
-        written = np.zeros((2, len(schema.UNITS)), np.int64)
-        digests = []
-        for key, part in split_by_key(decisions, column(decisions, schema.BLOCK)):
-            block = blocks[key]
-            path = facts_path(block, self._facts, self._scores_key, self._max_bytes)
-            facts = load_facts(path)
-            read_block_rows(
-                rows,
-                block,
-                facts,
-                part,
-                layout.build_id,
-                self._evidence,
-                self._rejected_text,
-            )
-            amounts, mark = measure_written(part, facts)
-            written += amounts
-            digests.append(mark)
-        count = layout.shards.shards
-        files = tuple(write_shard(rows, self._output, shard, count))
-        # Text of this size would otherwise stay with the process from shard to shard.
-        del rows
-        pa.default_memory_pool().release_unused()
-        progress.beat(self._beats, "write", 1, int(written[:, 1].sum()), count)
-        digest = hashing.add_digests(digests)
-        yield ShardRecord(files, decide.count_books(decisions), written, digest)
-
-
-def measure_written(
-    decisions: pa.RecordBatch, facts: pa.RecordBatch
-) -> tuple[np.ndarray, str]:
-    """Returns what is written of one block: int64 [origin, unit], and its digest."""
-    copies = column(decisions, schema.COPIES)
-    each = np.repeat(np.arange(len(copies)), copies)
-    who = column(decisions, schema.ORIGIN)[each]
-    amounts = np.zeros((2, len(schema.UNITS)), np.int64)
-    for i, unit in enumerate(schema.UNITS):
-        weight = decide.weights(decisions, unit)[each]
-        amounts[:, i] = np.bincount(who, weight, 2)
-    row = column(decisions, schema.ROW)[each]
-    hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
-    return amounts, hashing.content_digest(hi[row], lo[row], who)
-
-
-def commit_build(
-    _: None,
-    written: Iterable[ShardRecord],
-    found: Iterable[Block],
-    plan: decide.MixturePlan,
-    layout: Layout,
-    output: str,
-    options: Mapping[str, Any],
-    detector: Mapping[str, str],
-) -> dict[str, Any]:
-    """Checks the books, publishes the manifest and returns it."""
-    found = list(found)
-    made = manifest.make_manifest(
-        build_id=layout.build_id,
-        version=__version__,
-        options=options,
-        detector=detector,
-        inputs=describe_inputs(found),
-        shards=written,
-        rows_read=sum(block.rows for block in found),
-        limited_by=plan.targets.limited_by,
-    )
-    manifest.commit(output, made)
-    return made
-
-
-def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:
-    """Returns what the manifest says of each input file, in the order of the input."""
-    files: dict[str, dict[str, Any]] = {}
-    for block in sorted(found, key=lambda block: block.key):
-        file = files.setdefault(
-            block.file,
-            {
-                "path": block.file,
-                "declared": schema.ORIGIN_NAMES[block.declared],
-                "fingerprint": block.fingerprint,
-                "rows": 0,
-            },
-        )
-        file["rows"] += block.rows
-    return list(files.values())

@@ -133,6 +133,11 @@ DECIDED = pa.schema(
 # And with the last decision: how often it is in the set.
 DECISION = pa.schema([*DECIDED, (COPIES, pa.int32())])
 
+# Of that, what has to travel: the rest stands in the sidecar of the block.
+VERDICT = pa.schema(
+    [DECISION.field(name) for name in (BLOCK, ROW, ORIGIN, REASON, COPIES)]
+)
+
 # What is read of a document, under its one name, whatever the input called it.
 DOCUMENT = pa.schema(
     [

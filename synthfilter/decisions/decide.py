@@ -267,3 +267,26 @@ def choose(
     return pa.RecordBatch.from_arrays(
         [*columns, pa.array(copies)], schema=schema.DECISION
     )
+
+
+def complete_verdicts(
+    verdicts: pa.RecordBatch, facts: pa.RecordBatch, declared: Origin, seed: int
+) -> pa.RecordBatch:
+    """Returns the `schema.DECISION` rows of `schema.VERDICT` rows of one block.
+
+    Args:
+      verdicts: What was decided about some documents of the block.
+      facts: All facts of the block, in order.
+      declared: Its declared origin.
+      seed: Of the random order.
+    """
+    mine = facts.take(verdicts.column(schema.ROW))
+    hi, lo = column(mine, schema.CONTENT_HI), column(mine, schema.CONTENT_LO)
+    rows = verdicts.num_rows
+    known = {name: verdicts.column(name) for name in schema.VERDICT.names}
+    known |= {n: mine.column(n) for n in (schema.IDENTITY, schema.BYTES, schema.WORDS)}
+    known[schema.ORDER] = pa.array(order_hash(hi, lo, seed))
+    known[schema.DECLARED] = pa.array(np.full(rows, declared, np.uint8))
+    return pa.RecordBatch.from_arrays(
+        [known[name] for name in schema.DECISION.names], schema=schema.DECISION
+    )
