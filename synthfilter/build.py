@@ -100,6 +100,8 @@ class Build(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
+        if not self.output:
+            raise UserError("output must name a folder, got nothing")
         if not (self.human or self.synthetic or self.unknown):
             raise UserError("name at least one input: --human, --synthetic, --unknown")
         mixture.check_mixture(

@@ -14,6 +14,7 @@ import xxhash
 
 from synthfilter.core import books, hashing, progress, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
+from synthfilter.core.errors import ShortageError
 from synthfilter.core.schema import Reason
 from synthfilter.decisions import decide, mixture
 from synthfilter.decisions.summary import Summary
@@ -166,8 +167,17 @@ def commit_build(
     options: Mapping[str, Any],
     detector: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Checks the books, publishes the manifest and returns it."""
-    found = list(found)
+    """Checks the books, publishes the manifest and returns it.
+
+    Raises:
+      ShortageError: not one document fits into the size asked for.
+    """
+    found, written = list(found), list(written)
+    if not any(shard.written.any() for shard in written):
+        raise ShortageError(
+            "the set would be empty: no single document is small enough for the "
+            "target_size and share asked for; raise target_size"
+        )
     made = manifest.make_manifest(
         build_id=layout.build_id,
         version=__version__,

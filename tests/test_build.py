@@ -321,6 +321,25 @@ def test_an_empty_set_is_an_error_not_a_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "out/manifest.json").exists()
 
 
+def test_a_size_below_every_document_is_an_error_too(tmp_path: Path) -> None:
+    write_parquet(
+        tmp_path / "human/h.parquet", ["three words here", "and four more words"]
+    )
+    with pytest.raises(ShortageError, match="no single document is small enough"):
+        build(tmp_path, target_size=2, unit="words")
+
+
+def test_a_damaged_spool_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "human").mkdir()
+    (tmp_path / "human/a.jsonl").write_text('{"text": "fine"}\n')
+    first = build(tmp_path, "one")
+    (spool,) = (tmp_path / ".synthfilter-cache/spool").iterdir()
+    spool.write_bytes(spool.read_bytes()[:20])
+    (facts,) = (tmp_path / ".synthfilter-cache/facts").rglob("*.parquet")
+    facts.write_bytes(b"cut")
+    assert build(tmp_path, "two") == first
+
+
 def test_bad_rows_are_dead_letters_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "unknown").mkdir()
     (tmp_path / "unknown/a.jsonl").write_bytes(

@@ -165,10 +165,20 @@ def staged(path: str) -> Iterator[Path]:
             draft.chmod(0o644)
             draft.replace(path)
         else:
-            with draft.open("rb") as file, _create(path) as remote:
-                shutil.copyfileobj(file, remote, 1 << 22)
+            _upload(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _upload(draft: Path, path: str) -> None:
+    """Copies a local file to another filesystem; after an error there is none there."""
+    try:
+        with draft.open("rb") as file, _create(path) as remote:
+            shutil.copyfileobj(file, remote, 1 << 22)
+    except BaseException:
+        # Closing a half-written object publishes it.
+        delete([path])
+        raise
 
 
 def write_bytes(path: str, data: Any) -> None:

@@ -143,7 +143,7 @@ def open_file(
                 mapping = _parquet_mapping(parquet, fields, file.path)
                 yield from split_file(file, mark, parquet.metadata, mapping)
                 return
-        if not storage.exists(spool):
+        if not _is_whole(spool):
             spool_json_lines(file.path, compression, spool, fields, max_bytes)
     except (OSError, ValueError, pa.ArrowException) as error:
         # Under a name of its own: the file may be readable the next time.
@@ -151,6 +151,17 @@ def open_file(
         spool_error(str(error), "file", spool)
     with storage.open_parquet(spool) as parquet:
         yield from split_file(file, mark, parquet.metadata, None, spool)
+
+
+def _is_whole(spool: str) -> bool:
+    """Returns whether a spool is there and its footer can be read."""
+    if not storage.exists(spool):
+        return False
+    try:
+        storage.open_parquet(spool).close()
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def fingerprint(file: InputFile) -> str:

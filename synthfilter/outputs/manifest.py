@@ -41,8 +41,8 @@ def claim_output(folder: str) -> None:
     """Makes an output folder ours, before any work.
 
     A folder that an unfinished build of ours has claimed is taken over: the files of
-    a build have the same names and bytes each time, and the manifest decides which
-    count.
+    a build have the same names and bytes each time, and the manifest, written anew at
+    the end, decides which count.
 
     Raises:
       UserError: the folder holds something else, or cannot be written.
@@ -54,6 +54,7 @@ def claim_output(folder: str) -> None:
                 f"output {folder!r} is not empty; name a new folder or empty this one"
             )
         storage.write_bytes(mark, b'{"state": "building"}\n')
+        storage.delete([storage.join(folder, MANIFEST)])
     except OSError as error:
         raise UserError(f"output {folder!r} cannot be written: {error}") from error
 
