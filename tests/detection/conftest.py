@@ -1,13 +1,10 @@
-"""A small fastText model that tests train once, and where the labelled data lies."""
+"""A small fastText model that tests train once."""
 
 import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 SHARED = (
     "the of and to in a is that it for as with was on be by at this from are".split()
@@ -79,15 +76,3 @@ def stock():
         return np.array(answers)
 
     return probabilities
-
-
-@pytest.fixture(scope="session")
-def labelled_data() -> Path:
-    """Returns the folder of labelled Parquet files, or skips the test."""
-    named = os.environ.get("SYNTHFILTER_DETECTOR_DATA")
-    folder = Path(named or REPOSITORY.parent / "shared" / "data" / "detector")
-    if not any(folder.glob("*.parquet")):
-        pytest.skip(
-            f"no labelled Parquet files in {folder}; set SYNTHFILTER_DETECTOR_DATA"
-        )
-    return folder
