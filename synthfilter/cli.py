@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from synthfilter.build import Build
-from synthfilter.console import Reporter
+from synthfilter.console import Reporter, count
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.detector import load_detector
 from synthfilter.estimate import estimate_build
@@ -114,7 +114,7 @@ def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -
     for (declared, fields), files in found.items():
         size = sum(file.bytes for file in files) / 1e6
         reporter.say(
-            f"{declared}: {len(files):,} file{'s' if len(files) > 1 else ''}, "
+            f"{declared}: {count(len(files), 'file')}, "
             f"{size:,.1f} MB; fields: {fields or 'none, nothing readable'}"
         )
 

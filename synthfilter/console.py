@@ -117,7 +117,7 @@ class Reporter:
         size = sum(shard["bytes"] for shard in shards)
         rows = sum(shard["rows"] for shard in shards)
         self.say(
-            f"{folder}: {_count(len(shards), 'shard')}, {rows:,} rows, "
+            f"{folder}: {count(len(shards), 'shard')}, {rows:,} rows, "
             f"{size / 1e6:,.1f} MB, build {manifest['build_id']}, "
             f"digest {manifest['content_digest']}"
         )
@@ -158,7 +158,8 @@ def _parts(done: Done) -> str:
     return f"{done.parts}/{done.total}" if done.total else f"{done.parts}"
 
 
-def _count(number: int, thing: str) -> str:
+def count(number: int, thing: str) -> str:
+    """Returns `1 shard`, `2 shards`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 

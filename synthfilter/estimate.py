@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from synthfilter.annotate import COLUMNS, annotate
 from synthfilter.build import Build
+from synthfilter.console import count
 from synthfilter.core import schema
 from synthfilter.core.batches import column, concat_batches
 from synthfilter.core.schema import Origin, Reason
@@ -171,7 +172,7 @@ def _describe_set(
     return [
         f"set: about {kept[:, 0].sum():,.0f} documents, {total:,.0f} {build.unit}, "
         f"synthetic share {share:.1%} of {build.unit}{limit}",
-        f"output: about {count_shards(text, build.max_shard_bytes):,} shards, "
+        f"output: about {count(count_shards(text, build.max_shard_bytes), 'shard')}, "
         f"{text / 1e6:,.1f} MB of text; time: about {seconds:,.0f} s on one core",
         "dry run: nothing was written",
     ]

@@ -18,9 +18,9 @@ from synthfilter.core.hashing import hex_hashes
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions.origin import judge
 from synthfilter.detection.detector import Detector, load_detector
-from synthfilter.inputs.blocks import Block, list_inputs, open_file
+from synthfilter.inputs.blocks import Block, list_inputs, open_file, read_columns
 from synthfilter.inputs.documents import conform
-from synthfilter.inputs.fields import describe, parse_fields
+from synthfilter.inputs.fields import describe, map_fields, parse_fields
 
 _BATCH_BYTES = 4 << 20
 
@@ -70,10 +70,9 @@ class ScoreFile:
                 open_file(files[0], chosen, spool, 2 * self.max_document_bytes)
             )
             _check_readable(found, path)
-            if found:
-                with storage.open_parquet(found[0].path) as file:
-                    names = file.schema_arrow.names
-                reporter.say(f"fields: {describe(found[0].mapping, names)}")
+            columns = read_columns(files[0])
+            mapping = map_fields(columns, chosen, path) if columns else {}
+            reporter.say(f"fields: {describe(mapping, columns) or 'none readable'}")
             with storage.staged(self.output) as draft:
                 writer = None
                 for batch in self._score_rows(found, detector):

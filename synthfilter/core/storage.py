@@ -57,6 +57,13 @@ def list_files(pattern: str) -> list[FileMetadata]:
     return sorted(found, key=lambda entry: entry.path)
 
 
+def is_folder(pattern: str) -> bool:
+    """Returns whether a pattern names a folder, not files; elsewhere, by its slash."""
+    if is_local(pattern):
+        return os.path.isdir(os.path.expanduser(pattern))
+    return pattern.endswith("/")
+
+
 def _match(pattern: str) -> list[FileMetadata]:
     """Lists a pattern; a folder stands for all the files below it."""
     if is_local(pattern):

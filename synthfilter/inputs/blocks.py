@@ -7,6 +7,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
+from apache_beam.io.filesystem import FileMetadata
 
 from synthfilter.core import progress, storage
 from synthfilter.core.errors import UserError
@@ -78,7 +79,7 @@ def list_inputs(patterns: Mapping[Origin, Sequence[str]]) -> list[InputFile]:
         paths = {
             entry.path: entry
             for pattern in patterns[origin]
-            for entry in storage.list_files(pattern)
+            for entry in _list_pattern(pattern)
         }
         for path, entry in sorted(paths.items()):
             if format_of(path)[0] is None:
@@ -99,6 +100,24 @@ def list_inputs(patterns: Mapping[Origin, Sequence[str]]) -> list[InputFile]:
                 entry.last_updated_in_seconds or 0.0,
             )
     return list(found.values())
+
+
+def _list_pattern(pattern: str) -> list[FileMetadata]:
+    """Lists a pattern; of a folder, only the files that can be input.
+
+    Raises:
+      UserError: there is none.
+    """
+    found = storage.list_files(pattern)
+    if not storage.is_folder(pattern):
+        return found
+    usable = [entry for entry in found if format_of(entry.path)[0] is not None]
+    if not usable:
+        raise UserError(
+            f"no Parquet or JSON lines file in the folder {pattern!r}; name another "
+            "folder or a glob"
+        )
+    return usable
 
 
 def read_columns(file: InputFile) -> list[str]:
