@@ -21,7 +21,9 @@ from rich.table import Table
 from synthfilter.core.progress import Done, read_beats
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
 
-_STAGES = {"open": "opening files", "score": "scoring", "write": "writing shards"}
+# What a stage is called, and what its parts are.
+_STAGES = {"open": "opening", "score": "scoring", "write": "writing"}
+_PARTS = {"open": "file", "score": "block", "write": "shard"}
 _LINE_SECONDS = 30.0
 _FILE_WIDTH = 120
 
@@ -85,7 +87,7 @@ class Reporter:
                         tasks[stage],
                         completed=completed,
                         total=total,
-                        parts=_parts(done),
+                        parts=_parts(stage, done),
                     )
                 if stopped:
                     return
@@ -102,7 +104,7 @@ class Reporter:
                     continue
                 left = seconds * (total / completed - 1) if total and completed else 0
                 self._errors.print(
-                    f"{seconds:.0f} s: {_STAGES[stage]}, {_parts(done)}, "
+                    f"{seconds:.0f} s: {_STAGES[stage]}, {_parts(stage, done)}, "
                     f"{completed / 1e6:,.0f} MB, {completed / 1e6 / seconds:.1f} MB/s, "
                     f"about {left:.0f} s left",
                     markup=False,
@@ -154,8 +156,10 @@ def _fraction(done: Done, total_bytes: int | None) -> tuple[int, int | None]:
     return done.bytes, None
 
 
-def _parts(done: Done) -> str:
-    return f"{done.parts}/{done.total}" if done.total else f"{done.parts}"
+def _parts(stage: str, done: Done) -> str:
+    if done.total:
+        return f"{done.parts} of {count(done.total, _PARTS[stage])}"
+    return count(done.parts, _PARTS[stage])
 
 
 def count(number: int, thing: str) -> str:

@@ -3,7 +3,7 @@
     scored = documents | sf.Score()
     unique = scored | sf.Deduplicate()
     mixed = unique["kept"] | sf.Mix(synthetic_fraction=0.3)
-    mixed["kept"] | sf.WriteShards(output="gs://bucket/set")
+    mixed["kept"] | sf.WriteShards("gs://bucket/set")
 
 Collections of dicts, schema'd Rows or pyarrow RecordBatches. There is no address to
 read a document again by, so it travels: once to find copies, once to its shard.

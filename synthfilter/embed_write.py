@@ -38,7 +38,7 @@ from synthfilter.outputs.shard_plan import count_shards
 from synthfilter.version import __version__
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass
 class WriteShards(beam.PTransform):
     """Writes documents as Parquet shards with a manifest, and returns the manifest.
 
@@ -53,6 +53,7 @@ class WriteShards(beam.PTransform):
     """
 
     output: str
+    _: dataclasses.KW_ONLY
     max_shard_bytes: int = 100_000_000
     seed: int = 0
     fields: list[str] = dataclasses.field(default_factory=list)

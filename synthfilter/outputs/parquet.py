@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import concat_batches
 
-_ROW_GROUP_BYTES = 16 << 20
+_ROW_GROUP_BYTES = 8 << 20
 # What a row holds besides its strings, roughly.
 _FIXED_BYTES = 64
 

@@ -1,0 +1,96 @@
+"""What people see while a build runs, and when it is done."""
+
+import io
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from synthfilter import console
+from synthfilter.console import Reporter, describe_shares
+from synthfilter.core.progress import beat
+
+
+def reporter(terminal: bool) -> tuple[Reporter, io.StringIO]:
+    """Returns a reporter whose progress goes to a string."""
+    shown = io.StringIO()
+    made = Reporter()
+    made._errors = Console(file=shown, force_terminal=terminal, width=120)
+    return made, shown
+
+
+def test_a_terminal_shows_a_bar_for_every_stage(tmp_path: Path) -> None:
+    made, shown = reporter(terminal=True)
+    with made.follow(str(tmp_path), {"open": 100, "score": 100}):
+        beat(str(tmp_path), "open", 1, 100)
+        beat(str(tmp_path), "score", 2, 50)
+        beat(str(tmp_path), "write", 1, 10, total=4)
+        time.sleep(0.5)
+    for said in (
+        "opening",
+        "1 file",
+        "scoring",
+        "2 blocks",
+        "writing",
+        "1 of 4 shards",
+    ):
+        assert said in shown.getvalue()
+
+
+def test_elsewhere_a_line_comes_at_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "_LINE_SECONDS", 0.1)
+    made, shown = reporter(terminal=False)
+    with made.follow(str(tmp_path), {"score": 100_000_000}):
+        beat(str(tmp_path), "score", 2, 50_000_000)
+        time.sleep(0.35)
+    lines = shown.getvalue().splitlines()
+    assert 1 <= len(lines) <= 4
+    assert "scoring, 2 blocks, 50 MB" in lines[0]
+    assert "s left" in lines[0]
+
+
+def test_a_quiet_reporter_prints_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    quiet = Reporter(quiet=True)
+    with quiet.follow(str(tmp_path), {"open": 1}):
+        beat(str(tmp_path), "open", 1, 1)
+        time.sleep(0.3)
+    quiet.say("something")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_in_the_build_ends_the_progress_and_comes_through(
+    tmp_path: Path,
+) -> None:
+    made, _ = reporter(terminal=True)
+    with pytest.raises(RuntimeError, match="broken"):
+        with made.follow(str(tmp_path), {}):
+            raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"synthetic_fraction": 0.3}, "asked 30.00%, got 25.00%"),
+        ({"max_synthetic_fraction": 0.4}, "asked at most 40.00%, got 25.00%"),
+        ({}, "no share asked for, got 25.00%"),
+    ],
+)
+def test_shares_are_said_as_they_were_asked(asked: dict, said: str) -> None:
+    amounts = {"human": 3, "synthetic": 1, "synthetic_fraction": 0.25}
+    shares = {
+        "unit": "words",
+        "synthetic_fraction": None,
+        "max_synthetic_fraction": None,
+        "target_size": 9,
+        "limited_by": "target_size",
+        "got": {"docs": amounts, "bytes": amounts, "words": amounts},
+        **asked,
+    }
+    lines = describe_shares(shares)
+    assert said in lines[0]
+    assert lines[1:] == ["size: asked 9 words, got 4", "limited by target_size"]
