@@ -16,7 +16,6 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from synthfilter import Build
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.options import OneLineParser, add_flags, make_options
-from synthfilter.outputs.manifest import claim_output
 
 # In Beam 2.77 it runs only the last sink and ignores tagged outputs, without a word.
 _REFUSED = ("DaskRunner", "dask")
@@ -43,7 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "FlinkRunner or DataflowRunner"
             )
         build: Build = make_options(Build, ours.config, vars(ours))
-        claim_output(build.output)
         with beam.Pipeline(options=options) as pipeline:
             _ = pipeline | "Build" >> build
     except (UserError, ShortageError) as error:

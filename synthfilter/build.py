@@ -30,6 +30,7 @@ from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path
+from synthfilter.outputs import manifest
 from synthfilter.publish import (
     WriteShard,
     choose_shards,
@@ -123,8 +124,10 @@ class Build(beam.PTransform):
         parse_fields(self.fields)
 
     def expand(self, root: Any) -> beam.PCollection:
-        """Wires the build into a pipeline; lists the inputs now."""
-        return self.build_from(root, self.list_inputs())
+        """Wires the build into a pipeline; lists the inputs and claims the output."""
+        inputs = self.list_inputs()
+        manifest.claim_output(self.output)
+        return self.build_from(root, inputs)
 
     def list_inputs(self) -> list[InputFile]:
         """Returns the input files; raises UserError for a pattern without any."""
@@ -304,16 +307,15 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
 
 
 def _content_options(build: Build, detector: Detector) -> dict[str, Any]:
-    """Returns the options on which the content of a set depends, defaults filled in."""
-    places = {"output", "human", "synthetic", "unknown", "cache", "detector"}
+    """Returns what the content of a set depends on besides its input."""
+    places = {"output", "human", "synthetic", "unknown", "cache"}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)
         if field.name not in places
     }
-    if build.threshold is None:
-        options["threshold"] = detector.threshold
-    return options
+    threshold = detector.threshold if build.threshold is None else build.threshold
+    return {**options, "threshold": threshold, "detector": detector.scores_key}
 
 
 def key_block(block: Block) -> tuple[int, Block]:

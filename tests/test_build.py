@@ -16,6 +16,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import synthfilter as sf
 from synthfilter.console import Reporter
+from synthfilter.core import schema
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.core.hashing import hash_texts, hex_hashes
 from synthfilter.core.text import normalise
@@ -393,6 +394,40 @@ def test_the_transform_runs_in_a_pipeline_of_its_own(corpus: Path) -> None:
             detector=DETECTOR,
         )
     assert read_manifest(str(corpus / "piped"))["books"]["kept"] == 200
+    with pytest.raises(UserError, match="piped' is not empty"):
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            _ = pipeline | sf.Build(
+                human=[str(corpus / "human")], output=str(corpus / "piped")
+            )
+
+
+def test_batches_cross_shuffles_in_our_coder_and_without_text(corpus: Path) -> None:
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    _ = pipeline | sf.Build(
+        human=[str(corpus / "human")], output=str(corpus / "out"), detector=DETECTOR
+    )
+    proto = pipeline.to_runner_api()
+    parts = proto.components
+    shuffled = {
+        parts.transforms[name].unique_name: next(
+            iter(parts.transforms[name].inputs.values())
+        )
+        for name in parts.transforms
+        if parts.transforms[name].spec.urn == "beam:transform:group_by_key:v1"
+    }
+    for step in ("SameContent", "SameOrigin", "ByShard"):
+        (collection,) = [p for name, p in shuffled.items() if name.endswith(f"/{step}")]
+        coder = parts.coders[parts.pcollections[collection].coder_id]
+        value = parts.coders[coder.component_coder_ids[1]]
+        assert b"RecordBatchCoder" in value.spec.payload
+    for columns in (schema.JUDGED, schema.DECIDED, schema.VERDICT):
+        assert all(pa.types.is_integer(field.type) for field in columns)
+
+
+def test_another_detector_makes_another_build(corpus: Path) -> None:
+    first = build(corpus, "one", threshold=0.5)
+    second = build(corpus, "two", threshold=0.5, detector=None)
+    assert first["build_id"] != second["build_id"]
 
 
 @pytest.mark.parametrize(
