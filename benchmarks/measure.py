@@ -4,7 +4,7 @@
 
 A small process of its own starts the command, so that nothing of the caller is counted,
 and adopts whatever the command leaves behind, so that the CPU of every descendant is
-counted when it ends. Memory is read from /proc every 50 ms. Linux only.
+counted when it ends. Memory is read from /proc every 250 ms. Linux only.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.25
 SET_CHILD_SUBREAPER = 36  # prctl(2)
 ONE_THREAD = dict.fromkeys(
     (

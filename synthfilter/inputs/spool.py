@@ -19,12 +19,17 @@ from synthfilter.inputs.fields import map_fields
 from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 
 _SAMPLED_RECORDS = 100
-_ROW_GROUP_BYTES = 16 << 20
+_ROW_GROUP_BYTES = 4 << 20
 _ERROR_CHARACTERS = 200
 # Some editors put it before the first line of a UTF-8 file.
 _MARK = b"\xef\xbb\xbf"
 
 _EMPTY = pa.RecordBatch.from_pylist([], schema=schema.SPOOL)
+
+_TEXT = schema.SPOOL.get_field_index(schema.TEXT)
+_METADATA = schema.SPOOL.get_field_index(schema.METADATA)
+# Fields that are strings whatever the record holds.
+_STRINGS = (schema.ID, schema.SOURCE, schema.CREATED, schema.URL, schema.GENERATOR)
 
 Row = tuple[Any, ...]
 
@@ -156,7 +161,7 @@ def _grouped(
     for number, record in records:
         row = _row(number, record, mapping, source)
         rows.append(row)
-        size += 64 + sum(len(value) for value in row if isinstance(value, str))
+        size += 64 + len(row[_TEXT] or "") + len(row[_METADATA] or "")
         if size >= _ROW_GROUP_BYTES:
             yield rows
             rows, size = [], 0
@@ -202,7 +207,7 @@ def _row(
 
 
 def _document_row(
-    record: dict[str, Any], mapping: Mapping[str, str], source: str | None
+    record: dict[Any, Any], mapping: Mapping[str, str], source: str | None
 ) -> Row:
     """Returns the record as a row of the spool.
 
@@ -215,22 +220,21 @@ def _document_row(
     if not isinstance(text, str):
         kind = "nothing" if text is None else type(text).__name__
         raise UserError(f"{text_key}: expected a string, got {kind}")
-    values = {
-        name: record.pop(key, None)
-        for name, key in mapping.items()
-        if name != schema.TEXT
-    }
-    parents = values.get(schema.PARENT_IDS)
+    strings = [
+        value if value is None or type(value) is str else _string(value)
+        for value in [record.pop(mapping.get(name), None) for name in _STRINGS]
+    ]
+    generation = record.pop(mapping.get(schema.SYNTH_GENERATION), None)
+    parents = record.pop(mapping.get(schema.PARENT_IDS), None)
+    metadata = record.pop(mapping.get(schema.METADATA), None)
     return (
-        _string(values.get(schema.ID)),
+        strings[0],
         text,
-        _string(values.get(schema.SOURCE)) if schema.SOURCE in mapping else source,
-        _string(values.get(schema.CREATED)),
-        _string(values.get(schema.URL)),
-        _string(values.get(schema.GENERATOR)),
-        _int32(values.get(schema.SYNTH_GENERATION)),
+        strings[1] if schema.SOURCE in mapping else source,
+        *strings[2:],
+        None if generation is None else _int32(generation),
         [_string(each) for each in parents] if isinstance(parents, list) else None,
-        merge_metadata(values.get(schema.METADATA), record),
+        merge_metadata(metadata, record) if metadata or record else None,
         None,
         None,
     )
