@@ -25,11 +25,11 @@ from synthfilter.core.batches import (
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture, origin
-from synthfilter.decisions.summary import add_summaries
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path
+from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.outputs import manifest
 from synthfilter.publish import (
     WriteShard,
@@ -157,28 +157,23 @@ class Build(beam.PTransform):
         detector = load_detector(self.detector)
         options = _content_options(self, detector)
         found = self._open(root, inputs, beats)
-        annotated = (
-            found
-            | "SpreadBlocks" >> beam.Reshuffle()
-            | "Annotate"
-            >> beam.ParDo(
-                AnnotateBlocks(
-                    self.detector, self.max_document_bytes, self._facts_folder(), beats
-                )
-            )
+        annotated = self._annotate(found, beats)
+        decided = self._decide(annotated, _partitions(inputs), options["threshold"])
+        summary = sum_up(decided, self.unit)
+        plan, bounds = plan_mixture(
+            decided,
+            summary,
+            self.unit,
+            self.synthetic_fraction,
+            self.max_synthetic_fraction,
+            self.target_size,
+            self.on_shortage,
         )
         digest = (
             annotated
             | "Digest" >> beam.Map(digest_block)
             | "AddDigests" >> beam.CombineGlobally(hashing.add_digests)
         )
-        decided = self._decide(annotated, _partitions(inputs), options["threshold"])
-        summary = (
-            decided
-            | "Summarise" >> beam.Map(decide.summarise, self.unit)
-            | "AddSummaries" >> beam.CombineGlobally(add_summaries)
-        )
-        plan, bounds = self._mix(decided, summary)
         layout = summary | "PlanShards" >> beam.Map(
             plan_layout,
             AsSingleton(plan),
@@ -187,32 +182,10 @@ class Build(beam.PTransform):
             self.seed,
             options,
         )
-        written = (
-            decided
-            | "Choose"
-            >> beam.FlatMap(
-                choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
-            ).with_output_types(Keyed)
-            | "ByShard" >> beam.GroupByKey()
-            | "WriteShards"
-            >> beam.ParDo(
-                WriteShard(
-                    self.output,
-                    self.seed,
-                    functools.partial(
-                        facts_path,
-                        folder=self._facts_folder(),
-                        scores_key=detector.scores_key,
-                        max_bytes=self.max_document_bytes,
-                    ),
-                    self._evidence(options["threshold"]),
-                    self.rejected_text,
-                    beats,
-                ),
-                AsDict(found | "KeyBlocks" >> beam.Map(key_block)),
-                AsSingleton(layout),
-            )
-        )
+        chosen = decided | "Choose" >> beam.FlatMap(
+            choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
+        ).with_output_types(Keyed)
+        written = self._write(chosen, found, layout, detector, beats)
         return (
             root
             | "Manifest" >> beam.Create([None])
@@ -248,6 +221,19 @@ class Build(beam.PTransform):
             )
         )
 
+    def _annotate(
+        self, found: beam.PCollection, beats: Optional[str]
+    ) -> beam.PCollection:
+        """Blocks to blocks with their facts."""
+        annotate = AnnotateBlocks(
+            self.detector, self.max_document_bytes, self._facts_folder(), beats
+        )
+        return (
+            found
+            | "SpreadBlocks" >> beam.Reshuffle()
+            | "Annotate" >> beam.ParDo(annotate)
+        )
+
     def _decide(
         self, annotated: beam.PCollection, partitions: int, threshold: float
     ) -> beam.PCollection:
@@ -266,28 +252,31 @@ class Build(beam.PTransform):
             | "SettleCopies" >> beam.Map(settle_copies, self.keep, self.seed)
         )
 
-    def _mix(
-        self, decided: beam.PCollection, summary: beam.PCollection
-    ) -> tuple[beam.PCollection, beam.PCollection]:
-        """The plan of the mixture, and the bounds of the choice."""
-        plan = summary | "PlanMixture" >> beam.Map(
-            decide.plan_mixture,
-            self.unit,
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.target_size,
-            mixture.parse_shortage(self.on_shortage),
+    def _write(
+        self,
+        chosen: beam.PCollection,
+        found: beam.PCollection,
+        layout: beam.PCollection,
+        detector: Detector,
+        beats: Optional[str],
+    ) -> beam.PCollection:
+        """Verdicts by shard to written files."""
+        where = functools.partial(
+            facts_path,
+            folder=self._facts_folder(),
+            scores_key=detector.scores_key,
+            max_bytes=self.max_document_bytes,
         )
-        bounds = (
-            decided
-            | "BoundaryRows"
-            >> beam.FlatMap(
-                decide.boundary_rows, AsSingleton(plan), self.unit
-            ).with_output_types(Keyed)
-            | "SameOrigin" >> beam.GroupByKey()
-            | "FindBounds" >> beam.Map(decide.find_bound, AsSingleton(plan))
+        evidence = self._evidence(_content_options(self, detector)["threshold"])
+        writer = WriteShard(
+            self.output, self.seed, where, evidence, self.rejected_text, beats
         )
-        return plan, bounds
+        blocks = AsDict(found | "KeyBlocks" >> beam.Map(key_block))
+        return (
+            chosen
+            | "ByShard" >> beam.GroupByKey()
+            | "WriteShards" >> beam.ParDo(writer, blocks, AsSingleton(layout))
+        )
 
     def _facts_folder(self) -> str:
         return storage.join(self.cache_folder(), "facts")

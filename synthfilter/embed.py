@@ -25,7 +25,6 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture
 from synthfilter.decisions.origin import judge
-from synthfilter.decisions.summary import add_summaries
 from synthfilter.detection.detector import load_detector
 from synthfilter.elements import (
     TEXT_LIMIT,
@@ -37,6 +36,7 @@ from synthfilter.elements import (
     split_carried,
 )
 from synthfilter.inputs.fields import parse_fields
+from synthfilter.mixing import plan_mixture, sum_up
 
 _PARTITIONS = 64
 _NO_TIME = np.iinfo(np.int64).max
@@ -202,28 +202,14 @@ class Mix(beam.PTransform):
         facts = carried | "Facts" >> beam.Map(decided_facts).with_output_types(
             pa.RecordBatch
         )
-        plan = (
-            facts
-            | "Summarise" >> beam.Map(decide.summarise, self.unit)
-            | "AddSummaries" >> beam.CombineGlobally(add_summaries)
-            | "PlanMixture"
-            >> beam.Map(
-                decide.plan_mixture,
-                self.unit,
-                self.synthetic_fraction,
-                self.max_synthetic_fraction,
-                self.target_size,
-                mixture.parse_shortage(self.on_shortage),
-            )
-        )
-        bounds = (
-            facts
-            | "BoundaryRows"
-            >> beam.FlatMap(
-                decide.boundary_rows, AsSingleton(plan), self.unit
-            ).with_output_types(Keyed)
-            | "SameOrigin" >> beam.GroupByKey()
-            | "FindBounds" >> beam.Map(decide.find_bound, AsSingleton(plan))
+        plan, bounds = plan_mixture(
+            facts,
+            sum_up(facts, self.unit),
+            self.unit,
+            self.synthetic_fraction,
+            self.max_synthetic_fraction,
+            self.target_size,
+            self.on_shortage,
         )
         chosen = carried | "Choose" >> beam.Map(
             choose_carried, AsSingleton(plan), AsDict(bounds)
