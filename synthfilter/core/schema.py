@@ -75,7 +75,7 @@ REASON_TEXTS = {
     Reason.DEAD_LETTER: "could not be read (see dead_letter/)",
     Reason.UNUSABLE_EMPTY: "no text",
     Reason.UNUSABLE_TOO_LONG: "longer than max_document_bytes",
-    Reason.UNSCORABLE: "of unknown origin, and the detector knows no word of it",
+    Reason.UNSCORABLE: "of unknown origin; too short or foreign for the detector",
     Reason.HUMAN_SCORED_SYNTHETIC: "declared human, scored as machine text",
     Reason.SCORE_TOO_HIGH: "synthetic and above max_ai_score",
     Reason.EXACT_COPY: "the same text as a document that ranks higher",

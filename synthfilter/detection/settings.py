@@ -28,6 +28,9 @@ class DetectorSettings:
       canonical: Whether text is made canonical first.
       length_exponent: How evidence grows with length; 0 for not at all.
       length_cap: Tokens from which on it does not grow.
+      min_tokens: A document with fewer has no score.
+      min_known_share: A document of whose tokens a smaller share is in the vocabulary
+        has no score: it is in another language, say.
       slope: Of the logistic calibration.
       intercept: Of the logistic calibration.
       thresholds: Score thresholds by measured false-positive rate.
@@ -41,6 +44,8 @@ class DetectorSettings:
     canonical: bool = False
     length_exponent: float = 0.0
     length_cap: int = 400
+    min_tokens: int = 1
+    min_known_share: float = 0.0
     slope: float = 1.0
     intercept: float = 0.0
     thresholds: Mapping[float, float] = dataclasses.field(default_factory=dict)
@@ -53,6 +58,9 @@ class DetectorSettings:
         for field in ("length_exponent", "slope", "intercept"):
             _check(math.isfinite(getattr(self, field)), field, "a number", self)
         _check(self.length_cap >= 1, "length_cap", "at least 1", self)
+        _check(self.min_tokens >= 1, "min_tokens", "at least 1", self)
+        share = self.min_known_share
+        _check(0 <= share <= 1, "min_known_share", "in [0, 1]", self)
         _check(self.slope > 0, "slope", "above 0", self)
         shares = [*self.thresholds, *self.thresholds.values()]
         _check(all(0 <= x <= 1 for x in shares), "thresholds", "in [0, 1]", self)
@@ -75,12 +83,18 @@ class DetectorSettings:
         length = np.minimum(evidence.tokens, self.length_cap)
         return evidence.logit * length.astype(np.float64) ** self.length_exponent
 
+    def is_scorable(self, evidence: Evidence) -> np.ndarray:
+        """Returns for which documents the model has enough to go by."""
+        known, tokens = evidence.known, evidence.tokens
+        enough = (known > 0) & (tokens >= self.min_tokens)
+        return enough & (known >= self.min_known_share * tokens)
+
     def calibrate(self, evidence: Evidence) -> np.ndarray:
-        """Returns float32 probabilities; NaN for documents without a known token."""
+        """Returns float32 probabilities; NaN where `is_scorable` does not hold."""
         logit = self.slope * self.document_logit(evidence) + self.intercept
         with np.errstate(over="ignore"):
             score = (1 / (1 + np.exp(-logit))).astype(np.float32)
-        score[evidence.known == 0] = np.nan
+        score[~self.is_scorable(evidence)] = np.nan
         return score
 
 
@@ -106,6 +120,8 @@ def read_settings(data: bytes, name: str) -> DetectorSettings:
         "tokens": _text,
         "canonical": _flag,
         "length_cap": _count,
+        "min_tokens": _count,
+        "min_known_share": _number,
         "length_exponent": _number,
         "slope": _number,
         "intercept": _number,

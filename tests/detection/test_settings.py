@@ -88,3 +88,22 @@ def test_a_wrong_json_is_refused_in_one_line(text, message):
     with pytest.raises(ValueError, match=rf"^m\.json: .*{message}") as caught:
         read_settings(text.encode(), "m.json")
     assert "\n" not in str(caught.value)
+
+
+def test_a_document_without_enough_known_tokens_has_no_score():
+    evidence = Evidence(
+        logit=np.ones(4),
+        tokens=np.array([9, 10, 40, 40]),
+        known=np.array([9, 10, 29, 30]),
+    )
+    settings = DetectorSettings(min_tokens=10, min_known_share=0.75)
+    assert np.isnan(settings.calibrate(evidence)).tolist() == [True, False, True, False]
+    assert not np.isnan(DetectorSettings().calibrate(evidence)).any()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("min_tokens", 0), ("min_known_share", 1.5)]
+)
+def test_limits_of_what_is_scored_are_checked(field, value):
+    with pytest.raises(ValueError, match=field):
+        DetectorSettings(**{field: value})

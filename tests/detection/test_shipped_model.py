@@ -103,7 +103,29 @@ def test_it_ranks_the_labelled_data_it_was_trained_on(shipped, labelled_data):
     rows = rows.take(pa.array(np.arange(0, len(rows), 10)))
     scores = shipped.score(normalise(rows["text"].combine_chunks()))
     synthetic = np.array(rows["label"].to_pylist()) == "synthetic"
-    assert np.isfinite(scores).all()
+    known = np.isfinite(scores)
+    assert known.mean() > 0.99
+    scores, synthetic = scores[known], synthetic[known]
     assert auroc(scores[~synthetic], scores[synthetic]) > 0.9
     top = np.sort(scores)[-len(scores) // 100 :]
     assert len(np.unique(top)) > 0.9 * len(top)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Am Morgen gingen wir zum Bahnhof, weil der Zug nach Hamburg um halb sieben "
+        "abfuhr. Es regnete, und niemand sprach ein Wort.",
+        "Por la mañana fuimos a la estación porque el tren salía a las seis y media. "
+        "Llovía y nadie decía una palabra.",
+        "Утром мы пошли на вокзал, потому что поезд уходил в половине седьмого. "
+        "Шёл дождь, и никто не говорил ни слова.",
+        "早上我们去了火车站,因为火车六点半开。下着雨,谁也没有说话。",
+        "Too short to tell.",
+    ],
+)
+def test_what_it_does_not_know_has_no_score(shipped, text):
+    english = "In the morning we went to the station, since the train left at six."
+    unknown, known = shipped.score(normalise(pa.array([text, english])))
+    assert np.isnan(unknown)
+    assert 0 < known < 1
