@@ -6,10 +6,16 @@ DEMO := demo
 
 .PHONY: demo test lint clean model
 
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
 $(VENV)/installed: setup.py synthfilter/version.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(PIP) --upgrade pip
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/test-installed: $(VENV)/installed
+	$(PIP) --editable '.[test]'
 	@touch $@
 
 demo: $(VENV)/installed
@@ -24,10 +30,10 @@ demo: $(VENV)/installed
 	@echo "  $(DEMO)/set/dead_letter/   what could not be read, with file and line"
 	@echo "  $(DEMO)/set/manifest.json  everything above, for programs"
 
-test: $(VENV)/installed lint
+test: $(VENV)/test-installed lint
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/installed
+lint: $(VENV)/test-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
