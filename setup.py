@@ -41,12 +41,18 @@ setup(
     extras_require={
         "gcp": ["apache-beam[gcp]"],
         "aws": ["apache-beam[aws]"],
+        # Draws charts without a network; one wheel for every Python from 3.7 on.
+        "report": ["vl-convert-python>=1.7,<2"],
         "test": [
+            "apache-beam[aws]",  # object stores are tested against
+            "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
             "hypothesis>=6.100",
             "ruff==0.17.6",
             "mypy==2.4.1",
             "types-PyYAML",
+            "scikit-learn>=1.5",  # an example of a detector
+            "vl-convert-python>=1.7,<2",
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},

@@ -11,6 +11,15 @@ logging.disable(logging.NOTSET)
 from synthfilter.build import Build
 from synthfilter.embed import Deduplicate, Mix, Score
 from synthfilter.embed_write import WriteShards
+from synthfilter.handler import FastTextModelHandler
 from synthfilter.version import __version__
 
-__all__ = ["Build", "Deduplicate", "Mix", "Score", "WriteShards", "__version__"]
+__all__ = [
+    "Build",
+    "Deduplicate",
+    "FastTextModelHandler",
+    "Mix",
+    "Score",
+    "WriteShards",
+    "__version__",
+]

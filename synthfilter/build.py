@@ -26,6 +26,11 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture, origin
 from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.thresholds import (
+    Threshold,
+    check_threshold_options,
+    choose_threshold,
+)
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path
@@ -66,6 +71,10 @@ class Build(beam.PTransform):
         model that comes with synthfilter.
       threshold: Score from which on a document counts as machine text, 0 to 1;
         without it, the detector's own.
+      target_fpr: Instead of a threshold: the share of human documents that may score
+        as machine text, such as 0.01.
+      calibration: File of synthfilter calibrate that has the threshold for target_fpr;
+        without it, the detector's own table.
       flagged_human: What to do with declared human documents that score as machine
         text: reclassify (as synthetic), drop or keep.
       max_ai_score: Drop declared synthetic documents that score above this.
@@ -90,6 +99,8 @@ class Build(beam.PTransform):
     seed: int = 0
     detector: Optional[str] = None
     threshold: Optional[float] = None
+    target_fpr: Optional[float] = None
+    calibration: Optional[str] = None
     flagged_human: str = "reclassify"
     max_ai_score: Optional[float] = None
     keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))
@@ -112,8 +123,8 @@ class Build(beam.PTransform):
             self.target_size,
             self.on_shortage,
         )
-        for name in ("threshold", "max_ai_score"):
-            mixture.check_fraction(name, getattr(self, name))
+        check_threshold_options(self.threshold, self.target_fpr, self.calibration)
+        mixture.check_fraction("max_ai_score", self.max_ai_score)
         for name in ("max_document_bytes", "max_shard_bytes"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -144,6 +155,12 @@ class Build(beam.PTransform):
         beside = storage.join(storage.parent(self.output), ".synthfilter-cache")
         return self.cache or beside
 
+    def choose_threshold(self, detector: Detector) -> Threshold:
+        """Returns the score from which on documents count as machine text."""
+        return choose_threshold(
+            detector, self.threshold, self.target_fpr, self.calibration
+        )
+
     def build_from(
         self, root: Any, inputs: Sequence[InputFile], beats: Optional[str] = None
     ) -> beam.PCollection:
@@ -155,7 +172,8 @@ class Build(beam.PTransform):
           beats: Folder for progress, None for none.
         """
         detector = load_detector(self.detector)
-        options = _content_options(self, detector)
+        threshold = self.choose_threshold(detector)
+        options = _content_options(self, detector, threshold.value)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
         decided = self._decide(annotated, _partitions(inputs), options["threshold"])
@@ -197,7 +215,11 @@ class Build(beam.PTransform):
                 AsSingleton(plan),
                 AsSingleton(layout),
                 self.output,
-                options,
+                {
+                    **options,
+                    "threshold_from": threshold.source,
+                    "target_fpr": self.target_fpr,
+                },
                 {"name": detector.name, "sha256": detector.sha256},
             )
         )
@@ -267,7 +289,7 @@ class Build(beam.PTransform):
             scores_key=detector.scores_key,
             max_bytes=self.max_document_bytes,
         )
-        evidence = self._evidence(_content_options(self, detector)["threshold"])
+        evidence = self._evidence(self.choose_threshold(detector).value)
         writer = WriteShard(
             self.output, self.seed, where, evidence, self.rejected_text, beats
         )
@@ -295,15 +317,18 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
     return 4 + sum(file.bytes for file in inputs) // _PARTITION_BYTES
 
 
-def _content_options(build: Build, detector: Detector) -> dict[str, Any]:
+def _content_options(
+    build: Build, detector: Detector, threshold: float
+) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
+    # The threshold says it all, wherever it is from.
     places = {"output", "human", "synthetic", "unknown", "cache"}
+    places |= {"target_fpr", "calibration"}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)
         if field.name not in places
     }
-    threshold = detector.threshold if build.threshold is None else build.threshold
     return {**options, "threshold": threshold, "detector": detector.scores_key}
 
 

@@ -9,18 +9,31 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from apache_beam.io.filesystem import BeamIOError
+
 from synthfilter.build import Build
+from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter, count
+from synthfilter.core import storage
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.detector import load_detector
 from synthfilter.estimate import estimate_build
+from synthfilter.evaluate import Evaluate
 from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.local import default_workers, run_build
 from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
 from synthfilter.score import ScoreFile
+from synthfilter.train import Train
 from synthfilter.version import __version__
+
+# Commands that are all options: the class, and what the list of commands says of it.
+_JOBS: dict[str, tuple[type, str]] = {
+    "calibrate": (Calibrate, "find thresholds on text of your own"),
+    "evaluate": (Evaluate, "measure a detector on labelled documents"),
+    "train": (Train, "make a detector from labelled documents"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,9 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, unknown = make_parser().parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    storage.use_default_credentials()
     try:
         return options.run(options)
-    except (UserError, ShortageError) as error:
+    except (UserError, ShortageError, BeamIOError) as error:
         print(f"synthfilter: error: {error}", file=sys.stderr)
         return 3 if isinstance(error, ShortageError) else 2
     except KeyboardInterrupt:
@@ -69,10 +83,15 @@ def make_parser() -> argparse.ArgumentParser:
     score.add_argument("input", help="Parquet or JSON lines file")
     add_flags(score, ScoreFile)
     score.set_defaults(run=_score, parser=score)
+    for name, (job, help_text) in _JOBS.items():
+        command = commands.add_parser(name, help=help_text, allow_abbrev=False)
+        command.description = (job.__doc__ or "").partition("Args:")[0].strip()
+        add_flags(command, job)
+        command.set_defaults(run=_run_job, parser=command, job=job)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)
-    for command in (build, score):
+    for command in (build, score, *(commands.choices[name] for name in _JOBS)):
         command.add_argument("--quiet", action="store_true", help="print only errors")
     return parser
 
@@ -85,8 +104,11 @@ def _build(options: argparse.Namespace) -> int:
     inputs = build.list_inputs()
     show_inputs(build, inputs, reporter)
     detector = load_detector(build.detector)
-    threshold = detector.threshold if build.threshold is None else build.threshold
-    reporter.say(f"detector: {detector.name}, machine text from score {threshold:.4g}")
+    threshold = build.choose_threshold(detector)
+    reporter.say(
+        f"detector: {detector.name}, machine text from score {threshold.value:.4g}, "
+        f"{threshold.source}"
+    )
     if options.dry_run:
         for line in estimate_build(build, inputs, detector):
             reporter.say(line)
@@ -124,6 +146,12 @@ def _score(options: argparse.Namespace) -> int:
     reporter = Reporter(options.quiet)
     counts = job.run(options.input, reporter)
     reporter.say(counts)
+    return 0
+
+
+def _run_job(options: argparse.Namespace) -> int:
+    job = make_options(options.job, None, vars(options))
+    job.run(Reporter(options.quiet))
     return 0
 
 

@@ -21,11 +21,11 @@ from apache_beam.pvalue import AsDict, AsSingleton
 from synthfilter.annotate import COLUMNS, annotate
 from synthfilter.core import hashing, schema
 from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
-from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture
 from synthfilter.decisions.origin import judge
 from synthfilter.detection.detector import load_detector
+from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
 from synthfilter.elements import (
     TEXT_LIMIT,
     Packing,
@@ -54,16 +54,22 @@ class Score(beam.PTransform):
         model that comes with synthfilter.
       threshold: Score from which on a document counts as machine text, 0 to 1;
         without it, the detector's own.
+      target_fpr: Instead of a threshold: the share of human documents that may score
+        as machine text, such as 0.01.
+      calibration: File of synthfilter calibrate that has the threshold for target_fpr;
+        without it, the detector's own table. Read when the pipeline is made.
       fields: Fields of the documents, as NAME=FIELD, such as text=body.
     """
 
     detector: Optional[str] = None
     threshold: Optional[float] = None
+    target_fpr: Optional[float] = None
+    calibration: Optional[str] = None
     fields: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Checks the options; loads nothing."""
-        mixture.check_fraction("threshold", self.threshold)
+        check_threshold_options(self.threshold, self.target_fpr, self.calibration)
         parse_fields(self.fields)
 
     def expand(self, documents: beam.PCollection) -> beam.PCollection:
@@ -75,8 +81,16 @@ class Score(beam.PTransform):
             schema.CONTENT_HASH: Optional[str],
         }
         return as_batches(documents, packing) | "ScoreBatches" >> beam.ParDo(
-            _ScoreBatch(packing, self.detector, self.threshold)
+            _ScoreBatch(packing, self.detector, self._threshold())
         ).with_output_types(packing.output_type(added))
+
+    def _threshold(self) -> Optional[float]:
+        """Returns the threshold as far as the options set it; loads what that needs."""
+        if self.target_fpr is None:
+            return self.threshold
+        return choose_threshold(
+            load_detector(self.detector), None, self.target_fpr, self.calibration
+        ).value
 
 
 class _ScoreBatch(beam.DoFn):
@@ -155,8 +169,9 @@ class Deduplicate(beam.PTransform):
 class Mix(beam.PTransform):
     """Splits documents into `kept`, a mixture with the share asked for, and `dropped`.
 
-    Documents need an origin, human or synthetic, as `Score` gives them. Which ones
-    stay is a random choice by seed and content: the same on any runner.
+    Documents need an origin, human or synthetic, as `Score` gives them; those without
+    are dropped as unscorable. Which of the others stay is a random choice by seed and
+    content: the same on any runner.
 
     Args:
       synthetic_fraction: Share of synthetic text to reach, 0 to 1.
@@ -280,26 +295,21 @@ def settle_carried(
 def order_carried(carried: pa.RecordBatch, seed: int) -> pa.RecordBatch:
     """Returns payloads with facts for the mixture (`schema.DECIDED`).
 
-    Raises:
-      UserError: a document with text has no origin.
+    A document without an origin cannot be counted on either side: it is out.
     """
     payload, judged = split_carried(carried)
     reason, origin = column(judged, schema.REASON), column(judged, schema.ORIGIN)
-    if ((origin == Origin.UNKNOWN) & (reason == Reason.KEPT)).any():
-        raise UserError(
-            "Mix expects an origin, human or synthetic, in every document, got one "
-            "without; apply Score first or add the field"
-        )
+    nobodys = origin == Origin.UNKNOWN
+    reason = np.where(nobodys & (reason == Reason.KEPT), Reason.UNSCORABLE, reason)
     hi, lo = column(judged, schema.CONTENT_HI), column(judged, schema.CONTENT_LO)
     apart = column(judged, schema.BLOCK).view(np.uint64)
     known = {name: judged.column(name) for name in judged.schema.names}
-    # Documents without text may have no origin; they are out whatever it is.
-    some = np.minimum(origin, np.uint8(Origin.SYNTHETIC))
     known |= {
         schema.ORDER: hashing.order_hash(hi, lo, seed),
         schema.IDENTITY: hashing.mix(column(judged, schema.IDENTITY) ^ apart),
         schema.BLOCK: np.zeros(len(hi), np.int64),
-        schema.ORIGIN: some,
+        schema.ORIGIN: np.where(nobodys, Origin.HUMAN, origin).astype(np.uint8),
+        schema.REASON: reason.astype(np.uint8),
     }
     return carry(payload, {name: known[name] for name in schema.DECIDED.names})
 

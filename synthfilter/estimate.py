@@ -107,7 +107,7 @@ def _add_sample(
     start = time.perf_counter()
     facts = annotate(sample.documents, detector, build.max_document_bytes)
     seconds = sample.seconds + time.perf_counter() - start + _write_seconds(sample)
-    threshold = detector.threshold if build.threshold is None else build.threshold
+    threshold = build.choose_threshold(detector).value
     judged = decide.judge_facts(
         facts, 0, group.declared, threshold, build.flagged_human, build.max_ai_score
     )

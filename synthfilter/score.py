@@ -18,6 +18,7 @@ from synthfilter.core.hashing import hex_hashes
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions.origin import judge
 from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
 from synthfilter.inputs.blocks import Block, list_inputs, open_file, read_columns
 from synthfilter.inputs.documents import conform
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
@@ -35,6 +36,10 @@ class ScoreFile:
         model that comes with synthfilter.
       threshold: Score from which on a document counts as machine text, 0 to 1;
         without it, the detector's own.
+      target_fpr: Instead of a threshold: the share of human documents that may score
+        as machine text, such as 0.01.
+      calibration: File of synthfilter calibrate that has the threshold for target_fpr;
+        without it, the detector's own table.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
       max_document_bytes: Longer documents are not scored.
     """
@@ -42,13 +47,14 @@ class ScoreFile:
     output: str
     detector: Optional[str] = None
     threshold: Optional[float] = None
+    target_fpr: Optional[float] = None
+    calibration: Optional[str] = None
     fields: list[str] = dataclasses.field(default_factory=list)
     max_document_bytes: int = 10_000_000
 
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise UserError(f"threshold must be between 0 and 1, got {self.threshold}")
+        check_threshold_options(self.threshold, self.target_fpr, self.calibration)
         parse_fields(self.fields)
 
     def run(self, path: str, reporter: Reporter) -> str:
@@ -63,6 +69,12 @@ class ScoreFile:
         if len(files) > 1:
             raise UserError(f"score takes one file, {path!r} names {len(files)}")
         detector = load_detector(self.detector)
+        threshold = choose_threshold(
+            detector, self.threshold, self.target_fpr, self.calibration
+        )
+        reporter.say(
+            f"machine text from score {threshold.value:.4g}, {threshold.source}"
+        )
         rows = synthetic = unscored = 0
         with tempfile.TemporaryDirectory(prefix="synthfilter-") as spool:
             chosen = parse_fields(self.fields)
@@ -75,7 +87,7 @@ class ScoreFile:
             reporter.say(f"fields: {describe(mapping, columns) or 'none readable'}")
             with storage.staged(self.output) as draft:
                 writer = None
-                for batch in self._score_rows(found, detector):
+                for batch in self._score_rows(found, detector, threshold.value):
                     if writer is None:
                         writer = pq.ParquetWriter(
                             draft, batch.schema, compression="zstd"
@@ -94,10 +106,9 @@ class ScoreFile:
         )
 
     def _score_rows(
-        self, found: list[Block], detector: Detector
+        self, found: list[Block], detector: Detector, threshold: float
     ) -> Iterator[pa.RecordBatch]:
         """Yields the rows of all blocks with the new columns."""
-        threshold = detector.threshold if self.threshold is None else self.threshold
         for block in found:
             with storage.open_parquet(block.path) as file:
                 groups = list(range(block.first_group, block.stop_group))

@@ -456,6 +456,13 @@ def test_bad_options_are_named_before_any_work(options: dict, message: str) -> N
 
 
 def test_the_public_names_are_these() -> None:
-    names = ["Build", "Deduplicate", "Mix", "Score", "WriteShards", "__version__"]
-    assert sf.__all__ == names
-    assert all(getattr(sf, name) for name in names)
+    assert sf.__all__ == [
+        "Build",
+        "Deduplicate",
+        "FastTextModelHandler",
+        "Mix",
+        "Score",
+        "WriteShards",
+        "__version__",
+    ]
+    assert all(getattr(sf, name) for name in sf.__all__)

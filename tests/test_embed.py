@@ -133,11 +133,18 @@ def test_mix_repeats_on_a_shortage_when_told() -> None:
     assert not split["dropped"] or len(split["dropped"]) == 16
 
 
+def test_documents_of_nobody_are_dropped_not_guessed() -> None:
+    split = [*DOCUMENTS, {"id": "?", "text": "Short."}] | sf.Mix(unit="docs")
+    assert len(split["kept"]) == len(DOCUMENTS)
+    (dropped,) = split["dropped"]
+    assert (dropped["id"], dropped["reason"]) == ("?", "unscorable")
+
+
 def test_mix_says_what_is_missing() -> None:
-    with pytest.raises(Exception, match="Mix expects an origin, human or synthetic"):
-        [{"text": "no origin"}] | sf.Mix(synthetic_fraction=0.3)
     with pytest.raises(ShortageError, match="too little synthetic text"):
         DOCUMENTS | sf.Mix(synthetic_fraction=0.9, on_shortage="fail")
+    with pytest.raises(ShortageError, match="the set would be empty"):
+        [{"text": "no origin"}] | sf.Mix()
 
 
 def test_shards_are_the_same_whatever_the_order(tmp_path: Path) -> None:

@@ -14,8 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from synthfilter.core.errors import UserError
+
+
+def use_default_credentials() -> None:
+    """Lets object stores be used outside a pipeline, as the environment says.
+
+    Credentials, region and endpoint come from where each store's own tools look for
+    them. A pipeline sets its own options.
+    """
+    FileSystems.set_options(PipelineOptions([]))
 
 
 def is_local(path: str) -> bool:

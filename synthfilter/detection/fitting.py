@@ -1,0 +1,291 @@
+"""From labelled text to a calibrated detector and what was measured of it.
+
+Everything that the model's JSON says is from documents that the model in question did
+not see: each is scored by one that was trained without its fold.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from synthfilter.detection import evaluation, training
+from synthfilter.detection.calibration import (
+    TARGET_FPRS,
+    fit_logistic,
+    measured_thresholds,
+)
+from synthfilter.detection.fasttext_model import FastTextModel, serialise
+from synthfilter.detection.figures import documents_needed, group_rows, rate_name
+from synthfilter.detection.linear import Evidence, LinearModel
+from synthfilter.detection.settings import DetectorSettings
+from synthfilter.detection.tokens import WORDS
+
+LENGTH_EXPONENT = 0.75
+LENGTH_CAP = 400
+# Of English documentation that the model never saw, 1 in 1,000 has less than 0.83 of
+# its tokens in the vocabulary; German, French, Spanish, Dutch and Italian have 0.4 to
+# 0.65. Under 10 tokens a score is hardly more than the share of machine text assumed.
+MIN_TOKENS = 10
+MIN_KNOWN_SHARE = 0.75
+FOLDS = 5
+MAX_FOLDS = 16
+"""More sources than these are left out several at a time."""
+_MIN_SOURCES = 3
+_UNSCORABLE = 0.001
+_SETTINGS = (
+    "tokens",
+    "canonical",
+    "length_exponent",
+    "length_cap",
+    "min_tokens",
+    "min_known_share",
+    "slope",
+    "intercept",
+)
+_PACKAGES = ("fasttext-community", "numpy", "pyarrow", "xxhash")
+
+
+class WeakModelError(ValueError):
+    """The data does not give a model that is good enough."""
+
+
+class Documents(NamedTuple):
+    """Labelled text to train on, a row each.
+
+    Attributes:
+      text: Normalised and canonical.
+      synthetic: bool, the class.
+      sources: Where each is from.
+      domains: Object, None where there is none; training balances the classes within
+        source and domain.
+      groups: int64, equal for documents that must not be parted.
+    """
+
+    text: pa.Array
+    synthetic: np.ndarray
+    sources: np.ndarray
+    domains: np.ndarray
+    groups: np.ndarray
+
+    @property
+    def strata(self) -> list[str]:
+        """Within which training balances the classes."""
+        pairs = zip(self.sources, self.domains, strict=True)
+        return [f"{source}/{domain}" for source, domain in pairs]
+
+
+class Fitted(NamedTuple):
+    """A detector, ready to be saved.
+
+    Attributes:
+      model: The bytes of the model file.
+      facts: The content of the JSON beside it.
+    """
+
+    model: bytes
+    facts: dict[str, Any]
+
+
+def fit_detector(
+    documents: Documents,
+    folds: np.ndarray,
+    *,
+    name: str,
+    how: Mapping[str, Any],
+    min_auroc: float,
+    min_known_share: float | None = None,
+    data: Mapping[str, Any] | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Fitted:
+    """Returns a detector trained on all documents, measured on folds left out.
+
+    Args:
+      documents: Of both classes.
+      folds: The name of each document's fold.
+      name: The detector's name, for people.
+      how: What the JSON says of the measuring.
+      min_auroc: What the scores of left-out documents must reach at least.
+      min_known_share: As in the settings; None lets the left-out documents decide.
+      data: What the JSON says of the data, None for nothing.
+      report: Called with a line for each step.
+
+    Raises:
+      WeakModelError: They do not reach it.
+      ValueError: There is no text of both classes without some fold, or training
+        diverged.
+    """
+    text, synthetic = documents.text, documents.synthetic
+    evidence = evaluation.leave_one_source_out(
+        text, synthetic, folds, documents.strata, documents.groups, report=report
+    )
+    if min_known_share is None:
+        min_known_share = usual_known_share(evidence)
+    try:
+        settings, scores = calibrated(evidence, synthetic, min_known_share)
+    except ValueError as error:
+        raise WeakModelError(f"left-out documents: {error}") from error
+    facts = describe(name, settings, scores, documents, how, data)
+    area = facts["measured"]["all"]["auroc"]
+    if area is None or not area >= min_auroc:
+        raise WeakModelError(
+            f"AUROC of left-out documents is {area}, below {min_auroc:g}"
+        )
+    report("training on everything")
+    model = training.train_detector(text, synthetic, documents.strata)
+    check_scores(model, settings, text)
+    data_of_model = serialise(model)
+    facts["sha256"] = hashlib.sha256(data_of_model).hexdigest()
+    return Fitted(data_of_model, facts)
+
+
+def choose_folds(documents: Documents) -> tuple[np.ndarray, str]:
+    """Returns the fold of each document, and in words what the folds are.
+
+    Sources, where at least three have both classes; else five parts by a hash of each
+    group's text, the same whatever order the documents come in.
+    """
+    sources, synthetic = documents.sources, documents.synthetic
+    names = sorted(set(sources))
+    mixed = set(sources[synthetic]) & set(sources[~synthetic])
+    if len(mixed) >= _MIN_SOURCES:
+        how = "leave one source out; groups and texts that begin alike never straddle"
+        if len(names) <= MAX_FOLDS:
+            return sources, how
+        number = {
+            name: xxhash.xxh3_64_intdigest(name.encode()) % MAX_FOLDS for name in names
+        }
+        parts = [f"{number[name]} of {MAX_FOLDS} parts of sources" for name in sources]
+        return np.array(parts, object), how.replace("one source", "some sources")
+    keys = np.array(
+        [
+            xxhash.xxh3_64_intdigest(text.encode())
+            for text in documents.text.to_pylist()
+        ],
+        np.uint64,
+    )
+    first = np.full(int(documents.groups.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(first, documents.groups, keys)
+    fold = first[documents.groups] % np.uint64(FOLDS)
+    folds = np.array([f"part {i + 1} of {FOLDS}" for i in fold.tolist()], object)
+    return folds, f"{FOLDS} parts; groups and texts that begin alike never straddle"
+
+
+def usual_known_share(evidence: Evidence) -> float:
+    """Returns what all but 1 in 1,000 documents reach, `MIN_KNOWN_SHARE` at most."""
+    long = evidence.tokens >= MIN_TOKENS
+    if not long.any():
+        return 0.0
+    shares = evidence.known[long] / evidence.tokens[long]
+    return min(MIN_KNOWN_SHARE, round(float(np.quantile(shares, _UNSCORABLE)), 2))
+
+
+def calibrated(
+    evidence: Evidence, synthetic: np.ndarray, min_known_share: float = MIN_KNOWN_SHARE
+) -> tuple[DetectorSettings, np.ndarray]:
+    """Returns settings from left-out documents' evidence, and the scores they give.
+
+    Raises:
+      ValueError: As `fit_logistic`.
+    """
+    plain = DetectorSettings(
+        tokens=WORDS,
+        canonical=True,
+        length_exponent=LENGTH_EXPONENT,
+        length_cap=LENGTH_CAP,
+        min_tokens=MIN_TOKENS,
+        min_known_share=min_known_share,
+    )
+    known = plain.is_scorable(evidence)
+    slope, intercept = fit_logistic(
+        plain.document_logit(evidence)[known], synthetic[known]
+    )
+    fitted = dataclasses.replace(plain, slope=slope, intercept=intercept)
+    scores = fitted.calibrate(evidence)
+    human = int((~synthetic & ~np.isnan(scores)).sum())
+    fprs = tuple(fpr for fpr in TARGET_FPRS if human >= documents_needed(fpr))
+    thresholds = measured_thresholds(scores, synthetic, fprs)
+    # Above 1 nothing could be detected.
+    usable = {fpr: value for fpr, value in thresholds.items() if value <= 1}
+    return dataclasses.replace(fitted, thresholds=usable), scores
+
+
+def check_scores(
+    model: FastTextModel, settings: DetectorSettings, text: pa.Array
+) -> None:
+    """Raises ValueError if a document that can be scored gets no score."""
+    index = model.labels.index(f"__label__{training.SYNTHETIC}")
+    evidence = LinearModel(model, index, settings.tokens).evidence(text)
+    bad = settings.is_scorable(evidence) & np.isnan(settings.calibrate(evidence))
+    if bad.any():
+        raise ValueError(f"training diverged: {bad.sum()} documents score NaN")
+
+
+def measure(
+    scores: np.ndarray, synthetic: np.ndarray, threshold: float
+) -> dict[str, float | int | None]:
+    """Returns the figures of one set of documents; null where a class is missing."""
+    usable = ~np.isnan(scores)
+    human, machine = scores[usable & ~synthetic], scores[usable & synthetic]
+    figures = {
+        "auroc": evaluation.auroc(human, machine),
+        "tpr_at_own_1pct_fpr": evaluation.tpr_at_fpr(human, machine, 0.01),
+        "fpr_at_threshold": evaluation.share_at_least(human, threshold),
+        "tpr_at_threshold": evaluation.share_at_least(machine, threshold),
+    }
+    rounded = {k: None if np.isnan(v) else round(v, 4) for k, v in figures.items()}
+    return {"human": len(human), "synthetic": len(machine), **rounded}
+
+
+def describe(
+    name: str,
+    settings: DetectorSettings,
+    scores: np.ndarray,
+    documents: Documents,
+    how: Mapping[str, Any],
+    data: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Returns the content of the model's JSON without the checksum.
+
+    Args:
+      name: The detector's name.
+      settings: As `calibrated` returned them.
+      scores: Those of left-out documents.
+      documents: What they are the scores of.
+      how: What to say of the measuring.
+      data: What to say of the data, None for nothing.
+    """
+    threshold = settings.default_threshold
+    synthetic = documents.synthetic
+    return {
+        "name": name,
+        "sha256": None,
+        "labels": {"human": ["human"], "synthetic": ["synthetic"]},
+        **{field: getattr(settings, field) for field in _SETTINGS},
+        "thresholds": {rate_name(k): v for k, v in settings.thresholds.items()},
+        "measured": {
+            **how,
+            "threshold": threshold,
+            "all": measure(scores, synthetic, threshold),
+            "by_source": {
+                source: measure(scores[rows], synthetic[rows], threshold)
+                for source, rows in group_rows(documents.sources).items()
+            },
+        },
+        **({} if data is None else {"data": dict(data)}),
+        "recipe": {
+            "window_tokens": training.WINDOW_TOKENS,
+            "max_windows": training.MAX_WINDOWS,
+            "max_repeats": training.MAX_REPEATS,
+            "weight_scale": training.WEIGHT_SCALE,
+            **training.FASTTEXT_OPTIONS,
+        },
+        "versions": {
+            package: importlib.metadata.version(package) for package in _PACKAGES
+        },
+    }

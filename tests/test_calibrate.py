@@ -1,0 +1,232 @@
+"""Calibrating a detector on one's own text, and using what comes out."""
+
+import json
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+import synthfilter as sf
+from synthfilter.calibrate import fit_probability, parse_day
+from synthfilter.cli import main
+from synthfilter.core.errors import UserError
+from synthfilter.outputs.manifest import read_manifest
+
+DAYS = ["2021-03-01", "2022-11-30", None, "2024-01-01T00:00:00"]
+
+
+class CountsAi:
+    """Scores the share of words that are `ai`."""
+
+    name = "counts ai"
+    threshold = 0.9
+    version = 1
+
+    def score(self, column: pa.Array) -> np.ndarray:
+        words = [text.split() for text in column.to_pylist()]
+        return np.array([np.mean([w == "ai" for w in ws] or [np.nan]) for ws in words])
+
+    def threshold_at(self, fpr: float) -> float:
+        if fpr != 0.02:
+            raise ValueError(f"counts ai knows 0.02, not {fpr:g}")
+        return 0.25
+
+
+class OtherCounts(CountsAi):
+    version = 2
+
+
+DETECTOR = ["--detector", "test_calibrate:CountsAi"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """1,200 human documents and 300 others, 60 or 200 words long."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    for name, count, machine in (("h", 1200, False), ("s", 300, True)):
+        rows = [document(i, machine) for i in range(count)]
+        pq.write_table(pa.Table.from_pylist(rows), f"{name}.parquet")
+    return tmp_path
+
+
+def document(i: int, machine: bool) -> dict:
+    """Scores of human documents are 0 to 0.5, those of others 0.3 to 0.8."""
+    words = [60, 200][i % 2]
+    count = round(words * ((i * 37 % 100) / 200 + 0.3 * machine))
+    return {
+        "text": " ".join(["ai"] * count + ["we"] * (words - count)) + f" {i}",
+        "source": ["a", "b"][i % 3 == 0],
+        "created": DAYS[i % 4],
+    }
+
+
+def run(*arguments: str) -> int:
+    try:
+        return main(list(arguments))
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+
+
+def calibrate(*arguments: str, output: str = "c.json") -> dict:
+    given = ["--human", "h.parquet", *DETECTOR, "--output", output, *arguments]
+    assert run("calibrate", *given) == 0
+    return json.loads(Path(output).read_text())
+
+
+def test_thresholds_keep_their_rate_and_come_with_intervals(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made = calibrate("--synthetic", "s.parquet")
+    assert list(made["thresholds"]) == ["0.05", "0.01"]
+    assert made["not_measured"] == {
+        "0.001": "needs 10,000 human documents, got 1,200",
+    }
+    for fpr, row in made["thresholds"].items():
+        assert row["fpr"]["rate"] <= float(fpr) < row["fpr"]["high"]
+        assert row["fpr"]["of"] == 1200
+        assert row["tpr"]["rate"] > 0.4
+        assert set(row["by_source"]) == {"a", "b"}
+        of = [band["fpr"] for band in row["by_length_in_words"].values()]
+        assert [rate and rate["of"] for rate in of] == [None, 600, None, 600, None]
+    bands = made["by_length_in_words"]
+    assert list(bands["50 to 99"]["thresholds"]) == ["0.05"]
+    assert bands["50 to 99"]["probability"]["slope"] > 0
+    assert bands["under 50"]["probability"] is None
+    printed = capsys.readouterr().out
+    assert "FPR 0.1%: needs 10,000 human documents" in printed
+    assert "use it with --target-fpr 0.01 --calibration c.json" in printed
+
+
+def test_the_same_input_gives_the_same_file(here: Path) -> None:
+    calibrate(output="a.json")
+    calibrate(output="b.json")
+    assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
+
+
+def test_only_documents_from_before_a_day_count_as_human(here: Path) -> None:
+    made = calibrate("--synthetic", "s.parquet", "--human-before", "2022-11-30")
+    assert made["documents"]["human"] == 300
+    assert made["documents"]["not_before"] == 900
+    assert made["documents"]["synthetic"] == 300
+    assert made["documents"]["human_before"] == "2022-11-30"
+
+
+def test_too_few_documents_are_refused_with_the_number_needed(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    pq.write_table(pq.read_table("h.parquet").slice(0, 199), "few.parquet")
+    assert run("calibrate", "--human", "few.parquet", "--output", "c.json") == 3
+    error = capsys.readouterr().err
+    assert "too few human documents to calibrate on: 199" in error
+    assert "200 for 5.0%, 1,000 for 1.0%, 10,000 for 0.1%" in error
+    assert not Path("c.json").exists()
+
+
+def test_a_build_takes_the_threshold_of_a_calibration(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made = calibrate()
+    given = ["--unknown", "h.parquet", *DETECTOR, "--target-fpr", "0.01"]
+    given += ["--calibration", "c.json"]
+    assert run("build", *given, "--output", "out", "--dry-run") == 0
+    assert run("build", *given, "--output", "out") == 0
+    expected = made["thresholds"]["0.01"]["threshold"]
+    printed = capsys.readouterr().out
+    assert f"machine text from score {expected:.4g}, c.json (sha256 " in printed
+    options = read_manifest("out")["options"]
+    assert options["threshold"] == expected
+    assert options["target_fpr"] == 0.01
+    assert options["threshold_from"].endswith("at FPR 0.01")
+    origins = pq.read_table("out/data")["origin"].to_pylist()
+    assert origins.count("synthetic") == 12
+    # The same threshold given as a number is the same build.
+    again = ["--unknown", "h.parquet", *DETECTOR, "--threshold", repr(expected)]
+    assert run("build", *again, "--output", "again", "--quiet") == 0
+    assert read_manifest("again")["build_id"] == read_manifest("out")["build_id"]
+
+
+def test_score_and_the_transform_take_it_as_well(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    calibrate()
+    given = [*DETECTOR, "--target-fpr", "0.05", "--calibration", "c.json"]
+    assert run("score", "h.parquet", *given, "--output", "o.parquet") == 0
+    origins = pq.read_table("o.parquet")["origin"].to_pylist()
+    assert origins.count("synthetic") == 60
+    assert "c.json (sha256 " in capsys.readouterr().out
+    score = sf.Score(
+        detector=DETECTOR[1], target_fpr=0.05, calibration="c.json", fields=[]
+    )
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        rows = [{"text": document(i, False)["text"]} for i in range(1200)]
+        found = pipeline | beam.Create(rows) | score
+        machine = found | beam.Filter(lambda row: row["origin"] == "synthetic")
+        assert_that(machine | beam.combiners.Count.Globally(), equal_to([60]))
+
+
+def test_without_a_calibration_the_detector_is_asked(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    given = ["score", "h.parquet", *DETECTOR, "--output", "o.parquet"]
+    assert run(*given, "--target-fpr", "0.02") == 0
+    assert "from score 0.25, the detector's at FPR 0.02" in capsys.readouterr().out
+    assert run(*given[:-1], "p.parquet", "--target-fpr", "0.01") == 2
+    assert "counts ai knows 0.02, not 0.01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--threshold", "0.5"], "threshold and target_fpr both set the threshold"),
+        (["--target-fpr", "1"], "target_fpr must be above 0 and below 1, got 1.0"),
+        (["--target-fpr", "0.2"], "measured at false-positive rates 0.01, 0.05, not"),
+        (["--detector", "test_calibrate:OtherCounts"], "calibrates other scores"),
+        (["--calibration", "no.json"], "cannot read 'no.json'"),
+        (["--calibration", "h.parquet"], "h.parquet: expected a calibration, got"),
+        (["--calibration", "list.json"], "wrote, got list"),
+        (["--calibration", "old.json"], "wrote, got ('synthfilter calibration', 0)"),
+        (["--calibration", "torn.json"], "thresholds cannot be read"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_exit_code_2(
+    here: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    made = calibrate()
+    Path("list.json").write_text("[]")
+    Path("old.json").write_text(json.dumps(made | {"version": 0}))
+    Path("torn.json").write_text(json.dumps(made | {"thresholds": {"0.01": 3}}))
+    given = ["--unknown", "h.parquet", *DETECTOR, "--target-fpr", "0.01"]
+    given += ["--calibration", "c.json", "--output", "out", *arguments]
+    capsys.readouterr()
+    assert run("build", *given) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_a_calibration_needs_a_rate() -> None:
+    with pytest.raises(UserError, match="calibration needs target_fpr"):
+        sf.Score(calibration="c.json")
+    with pytest.raises(UserError, match="calibration needs target_fpr"):
+        sf.Build(output="out", human=["h"], calibration="c.json")
+
+
+def test_a_day_is_a_day() -> None:
+    assert parse_day("1970-01-02") == 86_400_000
+    with pytest.raises(UserError, match="such as 2022-11-30, got 'soon'"):
+        parse_day("soon")
+
+
+def test_probabilities_need_both_classes_and_rising_scores() -> None:
+    score = np.linspace(0, 1, 200)
+    assert fit_probability(score, score > 0.9) is None
+    assert fit_probability(score, score < 0.5) is None
+    fitted = fit_probability(score, (np.arange(200) % 3 == 0) | (score > 0.7))
+    assert fitted is not None
+    assert fitted["slope"] > 0
