@@ -1,12 +1,14 @@
 """Scores one file: every row, in order, with what the detector says of it."""
 
 import dataclasses
+import itertools
 import tempfile
 from collections.abc import Iterator
 from typing import Any, Optional
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthfilter.annotate import COLUMNS, annotate
@@ -20,10 +22,8 @@ from synthfilter.decisions.origin import judge
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
 from synthfilter.inputs.blocks import Block, list_inputs, open_file, read_columns
-from synthfilter.inputs.documents import conform
+from synthfilter.inputs.documents import conform, raw_batches
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
-
-_BATCH_BYTES = 4 << 20
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -75,7 +75,6 @@ class ScoreFile:
         reporter.say(
             f"machine text from score {threshold.value:.4g}, {threshold.source}"
         )
-        rows = synthetic = unscored = 0
         with tempfile.TemporaryDirectory(prefix="synthfilter-") as spool:
             chosen = parse_fields(self.fields)
             found = list(
@@ -85,23 +84,29 @@ class ScoreFile:
             columns = read_columns(files[0])
             mapping = map_fields(columns, chosen, path) if columns else {}
             reporter.say(f"fields: {describe(mapping, columns) or 'none readable'}")
-            with storage.staged(self.output) as draft:
-                writer = None
-                for batch in self._score_rows(found, detector, threshold.value):
-                    if writer is None:
-                        writer = pq.ParquetWriter(
-                            draft, batch.schema, compression="zstd"
-                        )
-                    writer.write_batch(batch)
-                    origin = batch.column(schema.ORIGIN)
-                    rows += len(origin)
-                    unscored += origin.null_count
-                    synthetic += origin.to_pylist().count("synthetic")
-                if writer is None:
-                    raise UserError(f"{path}: no records; nothing to score")
-                writer.close()
+            counts = self._write(self._score_rows(found, detector, threshold.value))
+        if counts is None:
+            raise UserError(f"{path}: no records; nothing to score")
+        return f"{self.output}: {counts}"
+
+    def _write(self, batches: Iterator[pa.RecordBatch]) -> str | None:
+        """Writes all batches to the output; returns counts, None if there is none."""
+        first = next(batches, None)
+        if first is None:
+            return None
+        rows = synthetic = unscored = 0
+        with (
+            storage.staged(self.output) as draft,
+            pq.ParquetWriter(draft, first.schema, compression="zstd") as writer,
+        ):
+            for batch in itertools.chain([first], batches):
+                writer.write_batch(batch)
+                origin = batch.column(schema.ORIGIN)
+                rows += len(origin)
+                unscored += origin.null_count
+                synthetic += pc.sum(pc.equal(origin, "synthetic")).as_py() or 0
         return (
-            f"{self.output}: {rows:,} rows, {synthetic:,} scored as machine text, "
+            f"{rows:,} rows, {synthetic:,} scored as machine text, "
             f"{unscored:,} without a score"
         )
 
@@ -110,17 +115,27 @@ class ScoreFile:
     ) -> Iterator[pa.RecordBatch]:
         """Yields the rows of all blocks with the new columns."""
         for block in found:
-            with storage.open_parquet(block.path) as file:
-                groups = list(range(block.first_group, block.stop_group))
-                size = sum(file.metadata.row_group(g).total_byte_size for g in groups)
-                step = max(1, _BATCH_BYTES * block.rows // max(size, 1))
-                row = block.first_row
-                for batch in file.iter_batches(step, groups, use_threads=False):
-                    numbers = np.arange(row, row + batch.num_rows)
-                    documents = conform(batch, block, COLUMNS, numbers)
-                    facts = annotate(documents, detector, self.max_document_bytes)
-                    yield add_scores(batch, facts, documents, threshold)
-                    row += batch.num_rows
+            row = block.first_row
+            for batch in _read_block(block):
+                numbers = np.arange(row, row + batch.num_rows)
+                documents = conform(batch, block, COLUMNS, numbers)
+                facts = annotate(documents, detector, self.max_document_bytes)
+                yield add_scores(batch, facts, documents, threshold)
+                row += batch.num_rows
+
+
+def _read_block(block: Block) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a block as its file has them.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    try:
+        with storage.open_parquet(block.path) as file:
+            yield from raw_batches(file, block, None)
+    except (OSError, pa.ArrowException) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"{block.file}: unreadable Parquet: {said}") from error
 
 
 def add_scores(

@@ -250,6 +250,27 @@ def test_score_keeps_the_columns_of_a_parquet_file(files: Path) -> None:
     assert scored.column_names[2:] == ["ai_score", "origin", "content_hash", "error"]
 
 
+def test_score_of_a_damaged_file_is_one_line_and_leaves_nothing(
+    files: Path, capsys: pytest.CaptureFixture
+) -> None:
+    texts = [sentence(i) for i in range(5000)]
+    pq.write_table(
+        pa.table({"text": texts}),
+        "bad.parquet",
+        use_dictionary=False,
+        write_page_checksum=True,
+    )
+    data = bytearray(Path("bad.parquet").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    Path("bad.parquet").write_bytes(data)
+    before = sorted(files.rglob("*"))
+    assert run("score", "bad.parquet", "--output", "out.parquet", "--quiet") == 2
+    error = capsys.readouterr().err
+    assert "bad.parquet: unreadable Parquet" in error
+    assert error.count("\n") == 1
+    assert sorted(files.rglob("*")) == before
+
+
 def test_inspect_shows_the_books_the_shares_and_the_files(
     files: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -41,7 +41,7 @@ def read_documents(
     read = done = 0
     try:
         with storage.open_parquet(block.path) as file:
-            for batch in _raw_batches(file, block, columns):
+            for batch in _batches_with_fields(file, block, columns):
                 stop = int(np.searchsorted(rows, read + batch.num_rows))
                 if stop > done:
                     wanted = rows[done:stop]
@@ -60,7 +60,7 @@ def read_documents(
         yield _unreadable(columns, block.first_row + rows[done:], reason)
 
 
-def _raw_batches(
+def _batches_with_fields(
     file: pq.ParquetFile, block: Block, columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """Reads the Parquet columns that the fields need; metadata needs all."""
@@ -74,6 +74,19 @@ def _raw_batches(
             for name in file.schema_arrow.names
             if name != text or schema.TEXT in columns
         ]
+    return raw_batches(file, block, names)
+
+
+def raw_batches(
+    file: pq.ParquetFile, block: Block, names: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
+    """Reads columns of a block as the file has them, a few megabytes at a time.
+
+    Args:
+      file: The block's Parquet file.
+      block: The block.
+      names: Columns of the file; None stands for all.
+    """
     groups = range(block.first_group, block.stop_group)
     size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
     rows = max(1, min(1 << 16, _BATCH_BYTES * block.rows // max(size, 1)))

@@ -24,13 +24,11 @@ class Sample:
     Attributes:
       documents: A batch of the columns asked for, `error` and `position`.
       rows: How many rows the file has; for JSON lines, an estimate from its size.
-      file_bytes: Size of the file on disk.
       seconds: How long reading the sample took.
     """
 
     documents: pa.RecordBatch
     rows: float
-    file_bytes: int
     seconds: float
 
 
@@ -63,7 +61,7 @@ def sample_file(
         documents = concat_batches(read_documents(found[0], columns, first))
     seconds = time.perf_counter() - start
     rows = sum(block.rows for block in found) / part
-    return Sample(documents, rows, file.bytes, seconds)
+    return Sample(documents, rows, seconds)
 
 
 def _all_blocks(
