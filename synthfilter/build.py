@@ -203,7 +203,8 @@ class Build(beam.PTransform):
         chosen = decided | "Choose" >> beam.FlatMap(
             choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
         ).with_output_types(Keyed)
-        written = self._write(chosen, found, layout, detector, beats)
+        evidence = self._evidence(threshold.value)
+        written = self._write(chosen, found, layout, detector, evidence, beats)
         return (
             root
             | "Manifest" >> beam.Create([None])
@@ -280,6 +281,7 @@ class Build(beam.PTransform):
         found: beam.PCollection,
         layout: beam.PCollection,
         detector: Detector,
+        evidence: dict[Reason, str],
         beats: Optional[str],
     ) -> beam.PCollection:
         """Verdicts by shard to written files."""
@@ -289,7 +291,6 @@ class Build(beam.PTransform):
             scores_key=detector.scores_key,
             max_bytes=self.max_document_bytes,
         )
-        evidence = self._evidence(self.choose_threshold(detector).value)
         writer = WriteShard(
             self.output, self.seed, where, evidence, self.rejected_text, beats
         )
