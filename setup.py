@@ -41,6 +41,8 @@ setup(
     extras_require={
         "gcp": ["apache-beam[gcp]"],
         "aws": ["apache-beam[aws]"],
+        # Delta tables, without Spark or a JVM; one wheel for every Python from 3.10 on.
+        "ledger": ["deltalake>=1.6,<2"],
         # Draws charts without a network; one wheel for every Python from 3.7 on.
         "report": ["vl-convert-python>=1.7,<2"],
         "test": [
@@ -53,6 +55,9 @@ setup(
             "types-PyYAML",
             "scikit-learn>=1.5",  # an example of a detector
             "vl-convert-python>=1.7,<2",
+            "deltalake>=1.6,<2",
+            "duckdb>=1.1",  # other engines that read a ledger
+            "polars>=1.20",
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},

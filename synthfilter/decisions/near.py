@@ -1,0 +1,238 @@
+"""Near copies: which documents to compare, how similar they are, and which stay.
+
+Bands of signatures (see `minhash`) give candidates, candidates are compared exactly,
+and the rule is greedy by rank: a document is dropped when it is a near copy of one that
+is kept. There is no transitive closure: what is similar only to a dropped document
+stays.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from synthfilter.core.hashing import distinct, mix
+from synthfilter.decisions.minhash import Shingles, ranges, split_rows
+
+# What is looked at in one step; of shingles, so few that the arrays fit the cache.
+_CHUNK_PAIRS = 1 << 20
+_CHUNK_SHINGLES = 1 << 17
+
+
+class Candidates(NamedTuple):
+    """Documents to compare.
+
+    Attributes:
+      pairs: The documents' ids [pairs, 2], the lower one first; each pair once, sorted.
+      capped: How many documents were left out of some comparisons, because too many
+        share one of their keys.
+    """
+
+    pairs: np.ndarray
+    capped: int
+
+
+class Resolution(NamedTuple):
+    """The documents that are dropped, in the order of their rows.
+
+    Attributes:
+      dropped: int64 rows.
+      kept: The row, kept, that each is a near copy of.
+      similarity: How similar the two are.
+    """
+
+    dropped: np.ndarray
+    kept: np.ndarray
+    similarity: np.ndarray
+
+
+def candidate_pairs(
+    key: np.ndarray,
+    document: np.ndarray,
+    max_bucket: int,
+    rank: np.ndarray | None = None,
+) -> Candidates:
+    """Returns the documents that share a key, in pairs.
+
+    Of the documents of one key, in the order of their rank, each is paired with those
+    before it, but with no more than the first `max_bucket`, so that the work is linear
+    in the rows. Of many near copies of one text the best is then still compared with
+    every other, and `resolve_greedily` drops all the others. That takes the same rank
+    there and here: by any other order the best document would meet few of its copies,
+    and those that it does not meet would stay.
+
+    The order of rows does not matter; the same row may come more than once.
+
+    Args:
+      key: uint64 band keys.
+      document: Id of the document that each is of; int64 or uint64.
+      max_bucket: Documents of one key that all others are compared with, at least 1.
+      rank: Of each row's document, the lowest first; None: a hash of the id. Ties are
+        decided by that hash.
+
+    Raises:
+      ValueError: `max_bucket` is less than 1.
+    """
+    if max_bucket < 1:
+        raise ValueError(f"max_bucket must be at least 1, got {max_bucket}")
+    ids, member, key = _ranked_rows(key, document, rank)
+    first = np.flatnonzero(_changes(key))
+    size = np.diff(first, append=len(key))
+    start = np.repeat(first, size)
+    place = np.arange(len(key)) - start
+    # The one document that comes right after the first `max_bucket` has met them all.
+    apart = (place >= max_bucket) & (np.repeat(size, size) > max_bucket + 1)
+    pairs = _distinct_pairs(member, start, np.minimum(place, max_bucket), len(ids))
+    return Candidates(ids[pairs], len(np.unique(member[apart])))
+
+
+def _ranked_rows(
+    key: np.ndarray, document: np.ndarray, rank: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the rows whose key several rows have, by key and rank, each once.
+
+    Returns:
+      `(ids, member, key)`: the distinct documents; of each row the number of its
+      document among them, and its key.
+    """
+    order = np.argsort(key)
+    change = _changes(key[order])
+    # Few keys come more than once; only those are sorted in full.
+    rows = order[~(change & np.append(change[1:], True))]
+    ids, member = np.unique(document[rows], return_inverse=True)
+    keys = [key[rows]] if rank is None else [rank[rows], key[rows]]
+    inside = np.lexsort([mix(ids.astype(np.uint64))[member], *keys])
+    member, key = member[inside], key[rows][inside]
+    once = _changes(key) | _changes(member)
+    return ids, member[once], key[once]
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """Returns where a value differs from the one before; the first one does."""
+    return np.append(True, values[1:] != values[:-1])[: len(values)]
+
+
+def _distinct_pairs(
+    member: np.ndarray, start: np.ndarray, count: np.ndarray, members: int
+) -> np.ndarray:
+    """Returns the distinct pairs of each row with `count` rows from `start` on.
+
+    Args:
+      member: Number of each row's document, below `members`.
+      start: First row to pair each row with.
+      count: How many to pair it with.
+      members: Number of documents.
+    """
+    offsets = np.concatenate([[0], np.cumsum(count)])
+    found = np.zeros(0, np.int64)
+    more: list[np.ndarray] = []
+    waiting = 0
+    for begin, end in split_rows(offsets, _CHUNK_PAIRS):
+        one = np.repeat(member[begin:end], count[begin:end])
+        other = member[ranges(start[begin:end], count[begin:end])]
+        more.append(np.minimum(one, other) * members + np.maximum(one, other))
+        waiting += len(one)
+        # Now and then, so that pairs found by several keys are not held as often.
+        if waiting > len(found) + _CHUNK_PAIRS:
+            found, more, waiting = distinct([found, *more]), [], 0
+    found = distinct([found, *more])
+    return np.stack(np.divmod(found, max(members, 1)), axis=1)
+
+
+def connected_components(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the documents of all pairs, sorted, and the component of each.
+
+    Components are numbered from 0 in the order of their lowest documents.
+
+    Args:
+      pairs: Ids of documents [pairs, 2].
+    """
+    documents, ends = np.unique(pairs, return_inverse=True)
+    one, other = ends.reshape(-1, 2).T
+    label = np.arange(len(documents))
+    while len(one):
+        # Each root is hung under the lowest that it is paired with, the trees are
+        # flattened, and pairs whose ends have come together are done.
+        np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(label, higher := label[label]):
+            label = higher
+        one, other = label[one], label[other]
+        apart = one != other
+        one, other = one[apart], other[apart]
+    return documents, np.unique(label, return_inverse=True)[1]
+
+
+def true_similarity(shingles: Shingles, pairs: np.ndarray) -> np.ndarray:
+    """Returns the Jaccard similarity of the shingle sets of each pair, float64.
+
+    A document without shingles has similarity 0 to all, itself included.
+
+    Args:
+      shingles: Of all documents.
+      pairs: Rows of `shingles` [pairs, 2].
+    """
+    size = np.diff(shingles.offsets)[pairs]
+    similarity = np.zeros(len(pairs))
+    filled = np.flatnonzero(size.all(axis=1))
+    pairs, size = pairs[filled], size[filled]
+    offsets = np.concatenate([[0], np.cumsum(size.sum(axis=1))])
+    for begin, end in split_rows(offsets, _CHUNK_SHINGLES):
+        similarity[filled[begin:end]] = _similarity(
+            shingles.hashes, shingles.offsets[pairs[begin:end]], size[begin:end]
+        )
+    return similarity
+
+
+def _similarity(hashes: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Returns the similarity of each pair, all in one step.
+
+    Args:
+      hashes: Of all documents.
+      start: Where the shingles of both documents start [pairs, 2].
+      size: How many they are, at least 1.
+    """
+    side = np.repeat(np.tile(np.array([1, 2], np.uint8), len(size)), size.ravel())
+    # Two at least go into each pair, so 16 bits count the pairs of a step.
+    pair = np.repeat(np.arange(len(size), dtype=np.uint16), size.sum(axis=1))
+    value = hashes[ranges(start.ravel(), size.ravel())]
+    order = np.argsort(value)
+    order = order[np.argsort(pair[order], kind="stable")]
+    value, pair = value[order], pair[order]
+    first = np.flatnonzero(_changes(value) | _changes(pair))
+    sides = np.bitwise_or.reduceat(side[order], first)
+    union = np.bincount(pair[first], minlength=len(size))
+    return np.bincount(pair[first[sides == 3]], minlength=len(size)) / union
+
+
+def resolve_greedily(
+    pairs: np.ndarray, similarity: np.ndarray, rank: np.ndarray, threshold: float
+) -> Resolution:
+    """Returns the documents to drop, going through all from the best to the worst.
+
+    A document is dropped if it is at or above the threshold with one that is kept; of
+    those it names the most similar, of the equally similar the best. The result does
+    not depend on the order of pairs.
+
+    Args:
+      pairs: Rows [pairs, 2]; a row's pair with itself says nothing.
+      similarity: Of each pair.
+      rank: Of each row, the lowest is the best; no two rows have the same.
+      threshold: Least similarity of near copies.
+    """
+    near = (similarity >= threshold) & (pairs[:, 0] != pairs[:, 1])
+    pairs, similarity = pairs[near], similarity[near]
+    swap = rank[pairs[:, 0]] > rank[pairs[:, 1]]
+    better = np.where(swap, pairs[:, 1], pairs[:, 0])
+    worse = np.where(swap, pairs[:, 0], pairs[:, 1])
+    # By the time that a pair's better document is looked at, all pairs in which it is
+    # the worse one have been. Linear; the comparisons cost far more.
+    order = np.lexsort([rank[better], -similarity, rank[worse]])
+    better, worse, similarity = better[order], worse[order], similarity[order]
+    out = bytearray(len(rank))
+    chosen = []
+    for index, (high, low) in enumerate(zip(better.data, worse.data, strict=True)):
+        if not out[high] and not out[low]:
+            out[low] = True
+            chosen.append(index)
+    found = np.array(chosen, np.int64)
+    found = found[np.argsort(worse[found])]
+    return Resolution(worse[found], better[found], similarity[found])

@@ -1,0 +1,1 @@
+"""The ledger: a Delta table of which document was used in which build."""
