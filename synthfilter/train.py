@@ -142,7 +142,10 @@ class Train:
         ]
         sources = np.array([name or "" for name in column[schema.SOURCE]], object)
         linked = linked_groups(groups, text.to_pylist())
-        return Documents(text, synthetic, sources, column[DOMAIN], linked), unreadable
+        documents = Documents(
+            text, synthetic, sources, column[DOMAIN], linked, column[schema.GENERATOR]
+        )
+        return documents, unreadable
 
 
 def describe(facts: dict[str, Any], output: str, size: int) -> list[str]:

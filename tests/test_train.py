@@ -17,7 +17,7 @@ from synthfilter.detection.fitting import (
     MAX_FOLDS,
     Documents,
     choose_folds,
-    usual_known_share,
+    usual_shares,
 )
 from synthfilter.detection.linear import Evidence
 from synthfilter.detection.training import train_lines
@@ -80,7 +80,9 @@ def test_a_trained_model_is_a_detector_like_the_shipped_one(
     assert detector.name == "m"
     texts = [made_up(i, i % 2 == 1) for i in range(1000, 1040)]
     scores = detector.score(normalise(pa.array(texts)))
-    assert ((scores >= detector.threshold) == (np.arange(40) % 2 == 1)).mean() > 0.9
+    assert (
+        (scores >= detector.threshold.value) == (np.arange(40) % 2 == 1)
+    ).mean() > 0.9
     asked = ["evaluate", "--data", "data.parquet", "--detector", "out/m.bin"]
     assert run(*asked, "--quiet") == 0
 
@@ -192,7 +194,7 @@ def documents(sources: list[str], texts: list[str], groups: list[str]) -> Docume
     domains = np.full(len(texts), None, object)
     linked = linked_groups(groups, texts)
     named = np.array(sources, object)
-    return Documents(pa.array(texts), synthetic, named, domains, linked)
+    return Documents(pa.array(texts), synthetic, named, domains, linked, domains)
 
 
 def test_folds_keep_groups_together_in_any_order() -> None:
@@ -217,6 +219,7 @@ def test_many_sources_are_left_out_several_at_a_time() -> None:
 def test_a_small_vocabulary_lowers_what_must_be_known() -> None:
     tokens = np.full(100, 20)
     evidence = Evidence(np.zeros(100), tokens, np.full(100, 10))
-    assert usual_known_share(evidence) == 0.5
-    assert usual_known_share(Evidence(np.zeros(100), tokens, tokens)) == 0.75
-    assert usual_known_share(Evidence(np.zeros(1), tokens[:1] // 20, tokens[:1])) == 0
+    assert usual_shares(evidence) == (0.5, 0.45)
+    assert usual_shares(Evidence(np.zeros(100), tokens, tokens)) == (0.75, 0.45)
+    short = Evidence(np.zeros(1), tokens[:1] // 20, tokens[:1])
+    assert usual_shares(short) == (0, 0)

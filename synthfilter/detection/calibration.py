@@ -6,6 +6,7 @@ from synthfilter.detection.evaluation import threshold_at_fpr
 
 TARGET_FPRS = (0.05, 0.01, 0.001)
 _STEPS = 100
+_SMALL_SOURCE = 100
 
 
 def fit_logistic(logit: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
@@ -46,8 +47,34 @@ def fit_logistic(logit: np.ndarray, synthetic: np.ndarray) -> tuple[float, float
 
 
 def measured_thresholds(
-    scores: np.ndarray, synthetic: np.ndarray, fprs: tuple[float, ...] = TARGET_FPRS
+    scores: np.ndarray,
+    synthetic: np.ndarray,
+    sources: np.ndarray,
+    fprs: tuple[float, ...] = TARGET_FPRS,
 ) -> dict[float, float]:
-    """Returns the score threshold for each false-positive rate."""
-    human = scores[~synthetic & ~np.isnan(scores)]
-    return {fpr: threshold_at_fpr(human, fpr) for fpr in fprs}
+    """Returns the score threshold for each false-positive rate.
+
+    The rate is the mean over sources, not over documents: what is to be expected of
+    text from one source more, however many documents the known ones gave.
+
+    Args:
+      scores: NaN where a document has none.
+      synthetic: bool, the class of each document.
+      sources: Where each is from.
+      fprs: The rates.
+    """
+    human = ~synthetic & ~np.isnan(scores)
+    weights = source_weights(sources[human])
+    return {fpr: threshold_at_fpr(scores[human], fpr, weights) for fpr in fprs}
+
+
+def source_weights(sources: np.ndarray) -> np.ndarray:
+    """Returns weights that make sources count the same, however large.
+
+    Those of fewer than 100 documents count as one source together.
+    """
+    _, number, size = np.unique(
+        sources.astype(str), return_inverse=True, return_counts=True
+    )
+    small = size[number] < _SMALL_SOURCE
+    return np.where(small, 1 / max(small.sum(), 1), 1 / size[number])

@@ -4,6 +4,7 @@ Figures on text that a model was trained on say nothing; `leave_one_source_out` 
 each document's evidence from a model that saw neither its source nor its kin.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -30,11 +31,18 @@ def auroc(human: np.ndarray, synthetic: np.ndarray) -> float:
     return float((below + until).sum() / (2 * len(human) * len(synthetic)))
 
 
-def threshold_at_fpr(human: np.ndarray, fpr: float) -> float:
+def threshold_at_fpr(
+    human: np.ndarray, fpr: float, weights: np.ndarray | None = None
+) -> float:
     """Returns the lowest threshold that at most `fpr` of the human scores reach.
 
     A score at or above the threshold counts as machine-written. Never interpolates
     between scores: the result is just above one of them.
+
+    Args:
+      human: Scores, none NaN.
+      fpr: The share that may reach the threshold, by weight.
+      weights: How much each score counts, above 0; None: all the same.
 
     Raises:
       ValueError: `fpr` is outside [0, 1), or there is no human score.
@@ -43,9 +51,11 @@ def threshold_at_fpr(human: np.ndarray, fpr: float) -> float:
         raise ValueError(f"fpr must be in [0, 1), got {fpr}")
     if not len(human):
         raise ValueError("expected human scores to set a threshold by, got none")
-    ordered = np.sort(human)
-    allowed = int(np.floor(fpr * len(ordered) + 1e-9))
-    reached = ordered[len(ordered) - 1 - allowed]
+    weights = np.ones(len(human)) if weights is None else weights
+    descending = np.argsort(-human, kind="stable")
+    reaching = np.cumsum(weights[descending]) / weights.sum()
+    allowed = int(np.searchsorted(reaching, fpr + 1e-9, side="right"))
+    reached = human[descending[min(allowed, len(human) - 1)]]
     return float(np.nextafter(reached, reached.dtype.type(np.inf)))
 
 
@@ -90,23 +100,26 @@ def leave_one_source_out(
     groups: np.ndarray,
     tokens: str = WORDS,
     *,
+    views: Sequence[pa.Array] | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> Evidence:
+) -> list[Evidence]:
     """Returns each document's evidence from a model that never saw its source.
 
     Nor anything of a group that has a document in the source.
 
     Args:
-      column: Text as it is scored.
+      column: Text to train on.
       synthetic: bool, the class of each document.
       sources: The source of each document.
       strata: Within which training balances classes, one name a document.
       groups: int64, equal for documents that must not be parted.
       tokens: One of `tokens.TOKENISATIONS`.
+      views: What is scored of the same documents, such as their first words; None
+        for the text as it is trained on. Each gets its evidence.
       report: Called with a line for each source.
     """
-    logit = np.full(len(column), np.nan)
-    counts = np.zeros((2, len(column)), np.int64)
+    views = [column] if views is None else views
+    found = [_no_evidence(len(column)) for _ in views]
     for source in sorted(set(sources)):
         report(f"leaving out {source}")
         held = sources == source
@@ -117,7 +130,18 @@ def leave_one_source_out(
         model = train_detector(rest, synthetic[seen], names, tokens)
         index = model.labels.index(f"__label__{SYNTHETIC}")
         scorer = LinearModel(model, index, tokens)
-        evidence = scorer.evidence(column.take(pa.array(rows)))
-        logit[rows] = evidence.logit
-        counts[:, rows] = evidence.tokens, evidence.known
-    return Evidence(logit, counts[0], counts[1])
+        for all_rows, view in zip(found, views, strict=True):
+            evidence = scorer.evidence(view.take(pa.array(rows)))
+            for field in dataclasses.fields(Evidence):
+                getattr(all_rows, field.name)[rows] = getattr(evidence, field.name)
+    return found
+
+
+def _no_evidence(rows: int) -> Evidence:
+    """Returns evidence to be filled in."""
+    counts = {
+        field.name: np.zeros(rows, np.int64)
+        for field in dataclasses.fields(Evidence)
+        if field.name != "logit"
+    }
+    return Evidence(logit=np.full(rows, np.nan), **counts)

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 
+from synthfilter.core.text import text_buffers, text_column
 from synthfilter.detection import evaluation, training
 from synthfilter.detection.calibration import (
     TARGET_FPRS,
@@ -22,20 +24,23 @@ from synthfilter.detection.calibration import (
 )
 from synthfilter.detection.fasttext_model import FastTextModel, serialise
 from synthfilter.detection.figures import documents_needed, group_rows, rate_name
+from synthfilter.detection.lengths import BANDS, length_bands
 from synthfilter.detection.linear import Evidence, LinearModel
 from synthfilter.detection.settings import DetectorSettings
 from synthfilter.detection.tokens import WORDS
 
-LENGTH_EXPONENT = 0.75
-LENGTH_CAP = 400
-# Of English documentation that the model never saw, 1 in 1,000 has less than 0.83 of
-# its tokens in the vocabulary; German, French, Spanish, Dutch and Italian have 0.4 to
-# 0.65. Under 10 tokens a score is hardly more than the share of machine text assumed.
+# The evidence of all tokens adds up, but only of the first 150 or so in strength: more
+# text of one hand says the same again.
+LENGTH_EXPONENT = 1.0
+LENGTH_CAP = 150
+# Under 10 tokens a score is hardly more than the share of machine text assumed.
 MIN_TOKENS = 10
-MIN_KNOWN_SHARE = 0.75
 FOLDS = 5
 MAX_FOLDS = 16
 """More sources than these are left out several at a time."""
+FIRST_WORDS = 200
+"""How much of each document is scored, too, to know what short text would give."""
+
 _MIN_SOURCES = 3
 _UNSCORABLE = 0.001
 _SETTINGS = (
@@ -45,10 +50,24 @@ _SETTINGS = (
     "length_cap",
     "min_tokens",
     "min_known_share",
+    "min_word_share",
     "slope",
     "intercept",
 )
 _PACKAGES = ("fasttext-community", "numpy", "pyarrow", "xxhash")
+
+
+class MinShares(NamedTuple):
+    """Of a document's tokens, which share must be known and words for a score."""
+
+    known: float
+    words: float
+
+
+# Of English documentation that the model never saw, 1 in 1,000 has less than 0.83 of
+# its tokens in the vocabulary; German, French, Spanish, Dutch and Italian have 0.4 to
+# 0.65. A table of numbers is well known, but has few words; see docs/decisions.md.
+MIN_SHARES = MinShares(0.75, 0.45)
 
 
 class WeakModelError(ValueError):
@@ -65,6 +84,7 @@ class Documents(NamedTuple):
       domains: Object, None where there is none; training balances the classes within
         source and domain.
       groups: int64, equal for documents that must not be parted.
+      kinds: Object, what sort of text each is; None where that is not known.
     """
 
     text: pa.Array
@@ -72,6 +92,7 @@ class Documents(NamedTuple):
     sources: np.ndarray
     domains: np.ndarray
     groups: np.ndarray
+    kinds: np.ndarray
 
     @property
     def strata(self) -> list[str]:
@@ -99,7 +120,7 @@ def fit_detector(
     name: str,
     how: Mapping[str, Any],
     min_auroc: float,
-    min_known_share: float | None = None,
+    min_shares: MinShares | None = None,
     data: Mapping[str, Any] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Fitted:
@@ -111,7 +132,7 @@ def fit_detector(
       name: The detector's name, for people.
       how: What the JSON says of the measuring.
       min_auroc: What the scores of left-out documents must reach at least.
-      min_known_share: As in the settings; None lets the left-out documents decide.
+      min_shares: As in the settings; None lets the left-out documents decide.
       data: What the JSON says of the data, None for nothing.
       report: Called with a line for each step.
 
@@ -121,16 +142,26 @@ def fit_detector(
         diverged.
     """
     text, synthetic = documents.text, documents.synthetic
-    evidence = evaluation.leave_one_source_out(
-        text, synthetic, folds, documents.strata, documents.groups, report=report
+    evidence, of_first_words = evaluation.leave_one_source_out(
+        text,
+        synthetic,
+        folds,
+        documents.strata,
+        documents.groups,
+        views=[text, first_words(text, FIRST_WORDS)],
+        report=report,
     )
-    if min_known_share is None:
-        min_known_share = usual_known_share(evidence)
+    if min_shares is None:
+        min_shares = usual_shares(evidence)
     try:
-        settings, scores = calibrated(evidence, synthetic, min_known_share)
+        settings, scores = calibrated(
+            evidence, synthetic, documents.sources, min_shares
+        )
     except ValueError as error:
         raise WeakModelError(f"left-out documents: {error}") from error
-    facts = describe(name, settings, scores, documents, how, data)
+    facts = describe(
+        name, settings, scores, settings.calibrate(of_first_words), documents, how, data
+    )
     area = facts["measured"]["all"]["auroc"]
     if area is None or not area >= min_auroc:
         raise WeakModelError(
@@ -176,17 +207,24 @@ def choose_folds(documents: Documents) -> tuple[np.ndarray, str]:
     return folds, f"{FOLDS} parts; groups and texts that begin alike never straddle"
 
 
-def usual_known_share(evidence: Evidence) -> float:
-    """Returns what all but 1 in 1,000 documents reach, `MIN_KNOWN_SHARE` at most."""
+def usual_shares(evidence: Evidence) -> MinShares:
+    """Returns what all but 1 in 1,000 documents reach, `MIN_SHARES` at most."""
     long = evidence.tokens >= MIN_TOKENS
     if not long.any():
-        return 0.0
-    shares = evidence.known[long] / evidence.tokens[long]
-    return min(MIN_KNOWN_SHARE, round(float(np.quantile(shares, _UNSCORABLE)), 2))
+        return MinShares(0.0, 0.0)
+    counts = (evidence.known[long], evidence.words[long])
+    shares = (
+        np.quantile(count / evidence.tokens[long], _UNSCORABLE) for count in counts
+    )
+    pairs = zip(shares, MIN_SHARES, strict=True)
+    return MinShares(*(min(most, round(float(share), 2)) for share, most in pairs))
 
 
 def calibrated(
-    evidence: Evidence, synthetic: np.ndarray, min_known_share: float = MIN_KNOWN_SHARE
+    evidence: Evidence,
+    synthetic: np.ndarray,
+    sources: np.ndarray,
+    min_shares: MinShares,
 ) -> tuple[DetectorSettings, np.ndarray]:
     """Returns settings from left-out documents' evidence, and the scores they give.
 
@@ -199,7 +237,8 @@ def calibrated(
         length_exponent=LENGTH_EXPONENT,
         length_cap=LENGTH_CAP,
         min_tokens=MIN_TOKENS,
-        min_known_share=min_known_share,
+        min_known_share=min_shares.known,
+        min_word_share=min_shares.words,
     )
     known = plain.is_scorable(evidence)
     slope, intercept = fit_logistic(
@@ -209,7 +248,7 @@ def calibrated(
     scores = fitted.calibrate(evidence)
     human = int((~synthetic & ~np.isnan(scores)).sum())
     fprs = tuple(fpr for fpr in TARGET_FPRS if human >= documents_needed(fpr))
-    thresholds = measured_thresholds(scores, synthetic, fprs)
+    thresholds = measured_thresholds(scores, synthetic, sources, fprs)
     # Above 1 nothing could be detected.
     usable = {fpr: value for fpr, value in thresholds.items() if value <= 1}
     return dataclasses.replace(fitted, thresholds=usable), scores
@@ -242,10 +281,54 @@ def measure(
     return {"human": len(human), "synthetic": len(machine), **rounded}
 
 
+def measure_all(
+    scores: np.ndarray, documents: Documents, threshold: float
+) -> dict[str, Any]:
+    """Returns the figures over everything, and by source, kind and length.
+
+    And the means over those sources that have both classes.
+    """
+    synthetic = documents.synthetic
+    spaces = pc.count_substring(documents.text, " ").to_numpy(zero_copy_only=False)
+    bands = np.array(BANDS, object)[length_bands(spaces + 1)]
+
+    def by(names: np.ndarray) -> dict[str, Any]:
+        return {
+            name: measure(scores[rows], synthetic[rows], threshold)
+            for name, rows in group_rows(names).items()
+        }
+
+    by_source = by(documents.sources)
+    both = [row for row in by_source.values() if row["auroc"] is not None]
+    return {
+        "all": measure(scores, synthetic, threshold),
+        "mean_of_sources": {
+            name: round(float(np.mean([row[name] for row in both])), 4)
+            for name in ("auroc", "tpr_at_own_1pct_fpr")
+            if both
+        },
+        "by_source": by_source,
+        "by_kind": by(documents.kinds),
+        "by_length_in_words": by(bands),
+    }
+
+
+def first_words(text: pa.Array, words: int) -> pa.Array:
+    """Returns the beginning of each normalised text, so many words of it at most."""
+    data, offsets = text_buffers(text)
+    spaces = np.flatnonzero(data == ord(" "))
+    last = np.searchsorted(spaces, offsets[:-1]) + words - 1
+    end = np.append(spaces, len(data))[np.minimum(last, len(spaces))]
+    size = np.minimum(end, offsets[1:]) - offsets[:-1]
+    kept = np.arange(len(data)) < np.repeat(offsets[:-1] + size, np.diff(offsets))
+    return text_column(data[kept], np.concatenate([[0], np.cumsum(size)]))
+
+
 def describe(
     name: str,
     settings: DetectorSettings,
     scores: np.ndarray,
+    of_first_words: np.ndarray,
     documents: Documents,
     how: Mapping[str, Any],
     data: Mapping[str, Any] | None,
@@ -256,12 +339,12 @@ def describe(
       name: The detector's name.
       settings: As `calibrated` returned them.
       scores: Those of left-out documents.
+      of_first_words: Those of their first words.
       documents: What they are the scores of.
       how: What to say of the measuring.
       data: What to say of the data, None for nothing.
     """
     threshold = settings.default_threshold
-    synthetic = documents.synthetic
     return {
         "name": name,
         "sha256": None,
@@ -271,11 +354,10 @@ def describe(
         "measured": {
             **how,
             "threshold": threshold,
-            "all": measure(scores, synthetic, threshold),
-            "by_source": {
-                source: measure(scores[rows], synthetic[rows], threshold)
-                for source, rows in group_rows(documents.sources).items()
-            },
+            **measure_all(scores, documents, threshold),
+            f"first_{FIRST_WORDS}_words": measure_all(
+                of_first_words, documents, threshold
+            ),
         },
         **({} if data is None else {"data": dict(data)}),
         "recipe": {
@@ -284,6 +366,7 @@ def describe(
             "max_repeats": training.MAX_REPEATS,
             "weight_scale": training.WEIGHT_SCALE,
             **training.FASTTEXT_OPTIONS,
+            "seeds": list(training.SEEDS),
         },
         "versions": {
             package: importlib.metadata.version(package) for package in _PACKAGES

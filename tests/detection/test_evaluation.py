@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthfilter.detection.calibration import fit_logistic, measured_thresholds
+from synthfilter.detection.calibration import (
+    fit_logistic,
+    measured_thresholds,
+    source_weights,
+)
 from synthfilter.detection.evaluation import (
     auroc,
     leave_one_source_out,
@@ -13,6 +17,7 @@ from synthfilter.detection.evaluation import (
     threshold_at_fpr,
     tpr_at_fpr,
 )
+from synthfilter.detection.fitting import first_words
 
 SCORES = st.lists(st.sampled_from(np.linspace(0, 1, 9)), min_size=1, max_size=30).map(
     lambda values: np.array(values, np.float32)
@@ -74,16 +79,47 @@ def test_evidence_comes_from_models_that_saw_neither_source_nor_group(monkeypatc
 
     monkeypatch.setattr(evaluation, "train_detector", spy)
     texts = [f"w{i % 4} x{i} y z" for i in range(12)]
-    evidence = leave_one_source_out(
+    [evidence, of_first_words] = leave_one_source_out(
         pa.array(texts),
         np.arange(12) % 2 == 1,
         np.array(["a"] * 4 + ["b"] * 4 + ["c"] * 4, object),
         ["s"] * 12,
         np.array([0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 0, 0]),
+        views=[pa.array(texts), first_words(pa.array(texts), 3)],
     )
     assert seen == [texts[4:10], [*texts[:4], *texts[8:]], texts[1:8]]
     assert np.isfinite(evidence.logit).all()
     assert evidence.tokens.tolist() == [6] * 12
+    assert of_first_words.tokens.tolist() == [5] * 12
+    assert (evidence.logit != of_first_words.logit).any()
+
+
+def test_the_first_words_of_a_text_are_its_beginning():
+    texts = pa.array(
+        ["one two three four", "one", "", "one two three"], pa.large_string()
+    )
+    found = first_words(texts, 3).to_pylist()
+    assert found == ["one two three", "one", "", "one two three"]
+
+
+def test_sources_count_the_same_in_a_threshold_however_large():
+    large = np.linspace(0, 0.5, 10_000)
+    small = np.linspace(0, 1, 100)
+    scores = np.concatenate([large, small])
+    sources = np.array(["large"] * 10_000 + ["small"] * 100, object)
+    human = np.zeros(len(scores), bool)
+    threshold = measured_thresholds(scores, human, sources, (0.05,))[0.05]
+    # A tenth of the small source reaches it, none of the large one: 5% on average.
+    assert (small >= threshold).sum() == 10
+    assert (large >= threshold).sum() == 0
+
+
+def test_sources_too_small_to_measure_count_as_one():
+    sources = np.array(["a"] * 200 + [f"s{i}" for i in range(50)], object)
+    weights = source_weights(sources)
+    assert weights[:200].sum() == pytest.approx(1)
+    assert weights[200:] == pytest.approx([1 / 50] * 50)
+    assert source_weights(np.zeros(0, object)).tolist() == []
 
 
 def test_the_logistic_recovers_a_known_calibration():
@@ -128,6 +164,6 @@ def test_the_logistic_says_what_it_cannot_fit(logit, synthetic, message):
 def test_thresholds_come_from_human_scores_alone():
     scores = np.append(np.arange(1000) / 1000, [np.nan, 1, 1]).astype(np.float32)
     synthetic = np.append(np.zeros(1001, bool), [True, True])
-    thresholds = measured_thresholds(scores, synthetic)
+    thresholds = measured_thresholds(scores, synthetic, np.full(len(scores), "s"))
     assert list(thresholds) == [0.05, 0.01, 0.001]
     assert list(thresholds.values()) == pytest.approx([0.949, 0.989, 0.998], abs=1e-6)

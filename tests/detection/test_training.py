@@ -2,9 +2,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthfilter.detection.fasttext_model import serialise
+from synthfilter.detection.fasttext_model import fold, serialise
 from synthfilter.detection.training import (
     MAX_REPEATS,
+    SEEDS,
+    WEIGHT_SCALE,
+    average_weights,
     balance_classes,
     cut_windows,
     train_detector,
@@ -82,6 +85,26 @@ def test_training_twice_gives_the_same_bytes():
         serialise(train_detector(COLUMN, SYNTHETIC, STRATA, **small)) for _ in range(2)
     )
     assert first == second
+
+
+def test_the_model_is_the_mean_of_its_seeds():
+    lines = training_lines(COLUMN, SYNTHETIC, STRATA)
+    each = [
+        fold(train_lines(lines, seed=seed, bucket=2000), 1, WEIGHT_SCALE).input
+        for seed in SEEDS
+    ]
+    trained = train_detector(COLUMN, SYNTHETIC, STRATA, bucket=2000)
+    sign = 1 if trained.labels[1] == "__label__synthetic" else -1
+    assert np.allclose(trained.input, sign * np.mean(each, axis=0), atol=1e-6)
+    assert not np.allclose(each[0], each[1], atol=1e-6)
+
+
+def test_models_of_other_words_cannot_be_averaged():
+    some = [b"__label__human a b", b"__label__synthetic c d"] * 3
+    other = [b"__label__human a b", b"__label__synthetic e f"] * 3
+    models = [fold(train_lines(x, bucket=100), 1) for x in (some, other)]
+    with pytest.raises(ValueError, match="one dictionary"):
+        average_weights(models)
 
 
 def test_the_trained_model_tells_its_classes_apart():
