@@ -7,7 +7,7 @@ Text is read twice and never shuffled; what travels is facts, as Arrow batches.
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional
 
 import apache_beam as beam
@@ -24,27 +24,40 @@ from synthfilter.core.batches import (
 )
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import copies, decide, mixture, origin
+from synthfilter.decisions import copies, decide, minhash, mixture, origin, reuse
 from synthfilter.detection.detector import Detector, load_detector
-from synthfilter.detection.thresholds import (
-    Threshold,
-    check_threshold_options,
-    choose_threshold,
-)
+from synthfilter.detection.lengths import Threshold
+from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
+from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.inputs.sidecars import facts_path
+from synthfilter.inputs.sidecars import facts_path, signatures_path
 from synthfilter.mixing import plan_mixture, sum_up
+from synthfilter.near import drop_near_copies
 from synthfilter.outputs import manifest
 from synthfilter.publish import (
     WriteShard,
     choose_shards,
     commit_build,
     plan_layout,
+    tell_evidence,
 )
+from synthfilter.reference import drop_shared_ngrams
+from synthfilter.reuse import (
+    ReuseRules,
+    drop_near_uses,
+    find_lineage,
+    settle_and_mark,
+)
+from synthfilter.sources import check_sources
 
 # Facts are decided on in partitions of about this much input.
 _PARTITION_BYTES = 256 << 20
+_MAX_SHINGLE_WORDS = 100
+# What a document takes in a file, about; only memory depends on it.
+_DOCUMENT_BYTES = 1000
+# The ledger is read for near copies once for each part of about this much input.
+_LEDGER_BYTES = 1 << 30
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -73,12 +86,34 @@ class Build(beam.PTransform):
         without it, the detector's own.
       target_fpr: Instead of a threshold: the share of human documents that may score
         as machine text, such as 0.01.
-      calibration: File of synthfilter calibrate that has the threshold for target_fpr;
+      calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
         without it, the detector's own table.
       flagged_human: What to do with declared human documents that score as machine
         text: reclassify (as synthetic), drop or keep.
+      language_policy: What to do with documents that the detector cannot score, being
+        too short, in another language, tables or code: declared (what was declared
+        stays so, what was not is left out) or drop (all are left out).
       max_ai_score: Drop declared synthetic documents that score above this.
       keep: Which of several copies stays, the most important rule first.
+      near_duplicates: Drop documents of which another, kept one shares at least this
+        much, as Jaccard similarity of their word shingles, above 0 to 1; without it,
+        only the same text counts as a copy.
+      shingle_words: Words in a shingle, by which near copies are compared.
+      against: Paths or globs of text that must not be in the set, such as a
+        benchmark's; copies are dropped, near copies if near_duplicates is set.
+      against_ngrams: Drop documents that share a run of this many words with against,
+        too, such as 13.
+      max_source_loss: Stop if copies cost a source of 20 or more documents more than
+        this share of them, 0 to 1.
+      ledger: Folder of the table of what earlier builds used, made if there is none;
+        what this build uses is added to it.
+      max_uses: Leave synthetic documents out that so many builds in the ledger used
+        already, or used a near copy of, if near_duplicates is set.
+      max_generation: Leave synthetic documents out that are more rounds of generation
+        than this away from human text, by parent_ids, synth_generation or the ledger.
+      cap_human: Hold max_uses and max_generation for human documents, too.
+      unknown_generation: What to do under max_generation with synthetic documents whose
+        generation nobody knows: keep or drop.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
       max_document_bytes: Longer documents are left out.
       max_shard_bytes: Bytes of text in one shard of the output.
@@ -102,8 +137,19 @@ class Build(beam.PTransform):
     target_fpr: Optional[float] = None
     calibration: Optional[str] = None
     flagged_human: str = "reclassify"
+    language_policy: str = "declared"
     max_ai_score: Optional[float] = None
     keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))
+    near_duplicates: Optional[float] = None
+    shingle_words: int = minhash.SHINGLE_WORDS
+    against: list[str] = dataclasses.field(default_factory=list)
+    against_ngrams: Optional[int] = None
+    max_source_loss: Optional[float] = None
+    ledger: Optional[str] = None
+    max_uses: Optional[int] = None
+    max_generation: Optional[int] = None
+    cap_human: bool = False
+    unknown_generation: str = "keep"
     fields: list[str] = dataclasses.field(default_factory=list)
     max_document_bytes: int = 10_000_000
     max_shard_bytes: int = 100_000_000
@@ -131,8 +177,27 @@ class Build(beam.PTransform):
         if self.max_document_bytes > 2**31 - 1:
             raise UserError("max_document_bytes must be below 2 GiB")
         origin.check_policy(self.flagged_human)
+        origin.check_language_policy(self.language_policy)
         copies.check_keep(self.keep)
+        self._check_near()
+        mixture.check_fraction("max_source_loss", self.max_source_loss)
         parse_fields(self.fields)
+
+    def _check_near(self) -> None:
+        """Checks the options about near copies, reference sets and earlier use."""
+        if self.near_duplicates is not None:
+            minhash.choose_bands(self.near_duplicates)
+        for name in ("shingle_words", "against_ngrams"):
+            words = getattr(self, name)
+            if words is not None and not 1 <= words <= _MAX_SHINGLE_WORDS:
+                raise UserError(
+                    f"{name} must be from 1 to {_MAX_SHINGLE_WORDS} words, got {words}"
+                )
+        if self.against_ngrams is not None and not self.against:
+            raise UserError("against_ngrams needs against, the text to compare with")
+        reuse.check_reuse(self.max_uses, self.max_generation, self.unknown_generation)
+        if self.max_uses is not None and self.ledger is None:
+            raise UserError("max_uses needs ledger, where earlier uses are counted")
 
     def expand(self, root: Any) -> beam.PCollection:
         """Wires the build into a pipeline; lists the inputs and claims the output."""
@@ -147,6 +212,7 @@ class Build(beam.PTransform):
                 Origin.HUMAN: self.human,
                 Origin.SYNTHETIC: self.synthetic,
                 Origin.UNKNOWN: self.unknown,
+                Origin.REFERENCE: self.against,
             }
         )
 
@@ -156,7 +222,7 @@ class Build(beam.PTransform):
         return self.cache or beside
 
     def choose_threshold(self, detector: Detector) -> Threshold:
-        """Returns the score from which on documents count as machine text."""
+        """Returns from which score on documents count as machine text."""
         return choose_threshold(
             detector, self.threshold, self.target_fpr, self.calibration
         )
@@ -173,11 +239,23 @@ class Build(beam.PTransform):
         """
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
-        options = _content_options(self, detector, threshold.value)
+        options = _content_options(self, detector, threshold)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
-        decided = self._decide(annotated, _partitions(inputs), options["threshold"])
-        summary = sum_up(decided, self.unit)
+        partitions = _partitions(inputs)
+        digest = (
+            annotated
+            | "Digest" >> beam.Map(digest_block)
+            | "AddDigests" >> beam.CombineGlobally(hashing.add_digests)
+        )
+        identity = digest | "IdentifyBuild" >> beam.Map(
+            identify_build, options, self.ledger
+        )
+        settled = self._settle(annotated, identity, partitions, threshold)
+        decided, capped = self._decide(settled, found, identity, inputs, beats)
+        summary = check_sources(
+            sum_up(decided, self.unit), annotated, self.max_source_loss
+        )
         plan, bounds = plan_mixture(
             decided,
             summary,
@@ -187,23 +265,19 @@ class Build(beam.PTransform):
             self.target_size,
             self.on_shortage,
         )
-        digest = (
-            annotated
-            | "Digest" >> beam.Map(digest_block)
-            | "AddDigests" >> beam.CombineGlobally(hashing.add_digests)
-        )
         layout = summary | "PlanShards" >> beam.Map(
             plan_layout,
             AsSingleton(plan),
-            AsSingleton(digest),
+            AsSingleton(identity),
             self.max_shard_bytes,
             self.seed,
-            options,
         )
         chosen = decided | "Choose" >> beam.FlatMap(
             choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
         ).with_output_types(Keyed)
-        evidence = self._evidence(threshold.value)
+        evidence = functools.partial(
+            tell_evidence, threshold=threshold, options=self._evidence()
+        )
         written = self._write(chosen, found, layout, detector, evidence, beats)
         return (
             root
@@ -222,6 +296,8 @@ class Build(beam.PTransform):
                     "target_fpr": self.target_fpr,
                 },
                 {"name": detector.name, "sha256": detector.sha256},
+                self.ledger,
+                self._near_copies(capped),
             )
         )
 
@@ -249,7 +325,11 @@ class Build(beam.PTransform):
     ) -> beam.PCollection:
         """Blocks to blocks with their facts."""
         annotate = AnnotateBlocks(
-            self.detector, self.max_document_bytes, self._facts_folder(), beats
+            self.detector,
+            self.max_document_bytes,
+            self.shingle_words if self._signs() else None,
+            self._facts_folder(),
+            beats,
         )
         return (
             found
@@ -257,14 +337,27 @@ class Build(beam.PTransform):
             | "Annotate" >> beam.ParDo(annotate)
         )
 
-    def _decide(
-        self, annotated: beam.PCollection, partitions: int, threshold: float
+    def _settle(
+        self,
+        annotated: beam.PCollection,
+        identity: beam.PCollection,
+        partitions: int,
+        threshold: Threshold,
     ) -> beam.PCollection:
-        """Facts to decided documents, but for the mixture."""
-        return (
+        """Facts to documents of which exact copies and earlier uses are settled."""
+        if self.against_ngrams is not None:
+            annotated = drop_shared_ngrams(annotated, self.against_ngrams)
+        by_content = (
             annotated
             | "Judge"
-            >> beam.Map(judge_block, threshold, self.flagged_human, self.max_ai_score)
+            >> beam.Map(
+                judge_block,
+                threshold,
+                self.flagged_human,
+                self.max_ai_score,
+                self.language_policy,
+                self.keep,
+            )
             | "GatherFacts"
             >> beam.ParDo(GatherBatches()).with_output_types(pa.RecordBatch)
             | "ByContent"
@@ -272,7 +365,70 @@ class Build(beam.PTransform):
                 Keyed
             )
             | "SameContent" >> beam.GroupByKey()
-            | "SettleCopies" >> beam.Map(settle_copies, self.keep, self.seed)
+        )
+        if self.ledger is None and self.max_generation is None:
+            return by_content | "SettleCopies" >> beam.Map(settle_copies, self.seed)
+        return by_content | "SettleUses" >> beam.Map(
+            settle_and_mark,
+            self.seed,
+            self._rules(),
+            partitions,
+            AsSingleton(identity),
+            AsSingleton(find_lineage(annotated, identity)),
+        ).with_output_types(pa.RecordBatch)
+
+    def _decide(
+        self,
+        settled: beam.PCollection,
+        found: beam.PCollection,
+        identity: beam.PCollection,
+        inputs: Sequence[InputFile],
+        beats: Optional[str],
+    ) -> tuple[beam.PCollection, Optional[beam.PCollection]]:
+        """Settled documents to decided ones, but for the mixture.
+
+        And how many of them were not compared with all near copies, if any were.
+        """
+        capped = None
+        if self.near_duplicates is not None:
+            blocks = found | "KeyCandidates" >> beam.Map(key_block)
+            settled, capped = drop_near_copies(
+                settled,
+                blocks,
+                self._signatures_path(),
+                self.near_duplicates,
+                self.shingle_words,
+                _partitions(inputs),
+                sum(file.bytes for file in inputs) // _DOCUMENT_BYTES,
+                beats,
+            )
+            if self.ledger is not None:
+                settled = drop_near_uses(
+                    settled,
+                    blocks,
+                    identity,
+                    self._signatures_path(),
+                    self.near_duplicates,
+                    self._rules(),
+                    1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
+                )
+        return settled | "LeaveReference" >> beam.Map(decide.leave_reference), capped
+
+    def _rules(self) -> ReuseRules:
+        return ReuseRules(
+            self.max_uses, self.max_generation, self.cap_human, self.unknown_generation
+        )
+
+    def _signs(self) -> bool:
+        """Returns whether signatures are needed, to compare or for the ledger."""
+        return self.near_duplicates is not None or self.ledger is not None
+
+    def _signatures_path(self) -> Callable[[Block], str]:
+        return functools.partial(
+            signatures_path,
+            folder=self._facts_folder(),
+            shingle_words=self.shingle_words,
+            max_bytes=self.max_document_bytes,
         )
 
     def _write(
@@ -281,7 +437,7 @@ class Build(beam.PTransform):
         found: beam.PCollection,
         layout: beam.PCollection,
         detector: Detector,
-        evidence: dict[Reason, str],
+        evidence: Callable[[pa.RecordBatch], pa.Array],
         beats: Optional[str],
     ) -> beam.PCollection:
         """Verdicts by shard to written files."""
@@ -292,7 +448,13 @@ class Build(beam.PTransform):
             max_bytes=self.max_document_bytes,
         )
         writer = WriteShard(
-            self.output, self.seed, where, evidence, self.rejected_text, beats
+            self.output,
+            self.seed,
+            where,
+            evidence,
+            self.rejected_text,
+            None if self.ledger is None else self._signatures_path(),
+            beats,
         )
         blocks = AsDict(found | "KeyBlocks" >> beam.Map(key_block))
         return (
@@ -301,15 +463,25 @@ class Build(beam.PTransform):
             | "WriteShards" >> beam.ParDo(writer, blocks, AsSingleton(layout))
         )
 
+    def _near_copies(self, capped: Optional[beam.PCollection]) -> Any:
+        """Returns what the manifest says of near copies; None if none were sought."""
+        if capped is None or self.near_duplicates is None:
+            return None
+        bands = minhash.choose_bands(self.near_duplicates)
+        return AsSingleton(
+            capped | "TellNearCopies" >> beam.Map(tell_near_copies, *bands)
+        )
+
     def _facts_folder(self) -> str:
         return storage.join(self.cache_folder(), "facts")
 
-    def _evidence(self, threshold: float) -> dict[Reason, str]:
+    def _evidence(self) -> dict[Reason, str]:
         """Returns what to say beside the reasons that options are behind."""
         return {
             Reason.UNUSABLE_TOO_LONG: f"max_document_bytes={self.max_document_bytes}",
-            Reason.HUMAN_SCORED_SYNTHETIC: f"threshold={threshold}",
+            Reason.UNSCORABLE: f"language_policy={self.language_policy}",
             Reason.SCORE_TOO_HIGH: f"max_ai_score={self.max_ai_score}",
+            Reason.SHARED_NGRAMS: f"against_ngrams={self.against_ngrams}",
         }
 
 
@@ -319,18 +491,24 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
 
 
 def _content_options(
-    build: Build, detector: Detector, threshold: float
+    build: Build, detector: Detector, threshold: Threshold
 ) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
     # The threshold says it all, wherever it is from.
-    places = {"output", "human", "synthetic", "unknown", "cache"}
+    places = {"output", "human", "synthetic", "unknown", "against", "cache", "ledger"}
     places |= {"target_fpr", "calibration"}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)
         if field.name not in places
     }
-    return {**options, "threshold": threshold, "detector": detector.scores_key}
+    options |= {"threshold": threshold.as_json(), "detector": detector.scores_key}
+    return options
+
+
+def tell_near_copies(capped: int, bands: int, rows: int) -> dict[str, int]:
+    """Returns how near copies were sought, as it stands in the manifest."""
+    return {"bands": bands, "rows": rows, "not_compared_with_all": capped}
 
 
 def key_block(block: Block) -> tuple[int, Block]:
@@ -340,14 +518,23 @@ def key_block(block: Block) -> tuple[int, Block]:
 
 def judge_block(
     element: tuple[Block, pa.RecordBatch],
-    threshold: float,
+    threshold: Threshold,
     flagged_human: str,
     max_ai_score: float | None,
+    language_policy: str,
+    keep: Sequence[str],
 ) -> pa.RecordBatch:
     """Returns the judged rows of a block; see `decide.judge_facts`."""
     block, facts = element
     return decide.judge_facts(
-        facts, block.key, block.declared, threshold, flagged_human, max_ai_score
+        facts,
+        block.key,
+        block.declared,
+        threshold.of(column(facts, schema.WORDS)),
+        flagged_human,
+        max_ai_score,
+        language_policy,
+        keep,
     )
 
 
@@ -359,7 +546,7 @@ def digest_block(element: tuple[Block, pa.RecordBatch]) -> str:
 
 
 def settle_copies(
-    element: tuple[int, Iterable[pa.RecordBatch]], keep: Sequence[str], seed: int
+    element: tuple[int, Iterable[pa.RecordBatch]], seed: int
 ) -> pa.RecordBatch:
-    """Returns the decided rows of a partition; see `decide.settle_copies`."""
-    return decide.settle_copies(element[1], keep, seed)
+    """Returns the settled rows of a partition; see `decide.settle_copies`."""
+    return decide.settle_copies(element[1], seed)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -14,16 +14,23 @@ from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.core.schema import Origin
 from synthfilter.detection.calibration import TARGET_FPRS, fit_logistic
 from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.evaluation import threshold_at_fpr
 from synthfilter.detection.figures import (
-    BANDS,
     documents_needed,
     find_thresholds,
     group_rows,
-    length_bands,
     rate_at_least,
     rate_name,
+    thresholds_by_length,
 )
-from synthfilter.detection.thresholds import FORMAT, FORMAT_VERSION, identify
+from synthfilter.detection.lengths import BANDS, Threshold, length_bands
+from synthfilter.detection.settings import DEFAULT_FPR
+from synthfilter.detection.thresholds import (
+    FORMAT,
+    FORMAT_VERSION,
+    check_threshold_options,
+    identify,
+)
 from synthfilter.inputs.blocks import list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.labelled import NO_TIME, Scores, score_files
@@ -37,15 +44,18 @@ _DAY_MS = 24 * 60 * 60 * 1000
 
 @dataclasses.dataclass(kw_only=True)
 class Calibrate:
-    """Finds thresholds for false-positive rates of 5%, 1% and 0.1% on your own text.
+    """Finds thresholds for false-positive rates on your own text, by length.
 
     A rate needs ten false positives to be measured: 200, 1,000 and 10,000 human
-    documents. Those that cannot be measured are left out.
+    documents for 5%, 1% and 0.1%. Each band of lengths with so many gets a threshold
+    of its own; smaller ones share that of their neighbours.
 
     Args:
       output: JSON file to write, for build --calibration.
       human: Paths or globs of human text of the kind that will be filtered.
       synthetic: Paths or globs of machine-written text, to see how much is detected.
+      target_fpr: False-positive rates to find thresholds for, such as 0.01; without
+        it, 0.05, 0.01 and 0.001, as far as there are documents for them.
       detector: Path of a fastText model, or package.module:Class; without it, the
         model that comes with synthfilter.
       fields: Columns that hold a field, as NAME=COLUMN, such as created=date.
@@ -53,9 +63,10 @@ class Calibrate:
         2022-11-30; documents without a date do not.
     """
 
-    output: str
+    output: str = "calibration.json"
     human: list[str]
     synthetic: list[str] = dataclasses.field(default_factory=list)
+    target_fpr: list[float] = dataclasses.field(default_factory=list)
     detector: Optional[str] = None
     fields: list[str] = dataclasses.field(default_factory=list)
     human_before: Optional[str] = None
@@ -63,6 +74,8 @@ class Calibrate:
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
         parse_fields(self.fields)
+        for fpr in self.target_fpr:
+            check_threshold_options(None, fpr, None)
         if self.human_before is not None:
             parse_day(self.human_before)
 
@@ -71,7 +84,8 @@ class Calibrate:
 
         Raises:
           UserError: an input is wrong, or the output exists.
-          ShortageError: there are too few human documents for any rate.
+          ShortageError: there are too few human documents for any rate, or for one
+            that was asked for.
         """
         if storage.exists(self.output):
             raise UserError(f"output {self.output!r} exists; name a new file")
@@ -80,9 +94,10 @@ class Calibrate:
         )
         detector = load_detector(self.detector)
         scores = score_files(files, parse_fields(self.fields), None, detector)
+        fprs = list(dict.fromkeys(self.target_fpr))
         late = self._too_late(scores)
         unscored = np.isnan(scores.score) & ~late
-        made = calibrate(scores.take(~late & ~unscored), detector)
+        made = calibrate(scores.take(~late & ~unscored), detector, fprs)
         made["documents"] |= {
             "human_before": self.human_before,
             "not_before": int(late.sum()),
@@ -93,7 +108,7 @@ class Calibrate:
             made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         )
         storage.write_bytes(self.output, data)
-        for line in describe(made, self.output):
+        for line in describe(made, self.output, fprs):
             reporter.say(line)
         return made
 
@@ -121,83 +136,110 @@ def parse_day(said: str) -> int:
     return (day - datetime.date(1970, 1, 1)).days * _DAY_MS
 
 
-def calibrate(scores: Scores, detector: Detector) -> dict[str, Any]:
+def calibrate(
+    scores: Scores, detector: Detector, fprs: Sequence[float] = ()
+) -> dict[str, Any]:
     """Returns the content of a calibration file.
 
     Args:
       scores: Of human documents, and of machine-written ones where there are any;
         none NaN.
       detector: That gave the scores.
+      fprs: False-positive rates that must be measured; none for the usual ones, as far
+        as they can be.
 
     Raises:
-      ShortageError: there are too few human documents for any rate.
+      ShortageError: there are too few human documents.
     """
-    human = scores.score[~scores.synthetic]
-    needed = {fpr: documents_needed(fpr, _FALSE_POSITIVES) for fpr in TARGET_FPRS}
-    if len(human) < min(needed.values()):
-        listed = ", ".join(f"{need:,} for {fpr:.1%}" for fpr, need in needed.items())
-        raise ShortageError(
-            f"too few human documents to calibrate on: {len(human):,} with a score; "
-            f"expected at least {listed}"
-        )
-    thresholds = find_thresholds(human, _FALSE_POSITIVES)
+    human = int((~scores.synthetic).sum())
+    short = _too_rare(human, fprs)
+    rates = [fpr for fpr in fprs or TARGET_FPRS if fpr not in short]
     bands = length_bands(scores.words)
+    parts = [scores.take(bands == number) for number in range(len(BANDS))]
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "synthfilter": __version__,
         "detector": identify(detector),
-        "documents": {"human": len(human), "synthetic": int(scores.synthetic.sum())},
+        "documents": {"human": human, "synthetic": len(bands) - human},
         "thresholds": {
-            rate_name(fpr): _measure_threshold(scores, threshold, bands)
-            for fpr, threshold in thresholds.items()
+            rate_name(fpr): _measure_threshold(scores, fpr) for fpr in rates
         },
         "not_measured": {
-            rate_name(fpr): f"needs {need:,} human documents, got {len(human):,}"
-            for fpr, need in needed.items()
-            if fpr not in thresholds
+            rate_name(fpr): f"needs {need:,} human documents, got {human:,}"
+            for fpr, need in short.items()
         },
         "by_length_in_words": {
-            name: _measure_band(scores.take(bands == number))
-            for number, name in enumerate(BANDS)
+            name: _measure_band(part, rates)
+            for name, part in zip(BANDS, parts, strict=True)
         },
     }
 
 
-def _measure_threshold(
-    scores: Scores, threshold: float, bands: np.ndarray
-) -> dict[str, Any]:
-    """Returns what a threshold does over everything, by source and by length."""
+def _too_rare(human: int, fprs: Sequence[float]) -> dict[float, int]:
+    """Returns the documents that each rate needs that cannot be measured.
+
+    Raises:
+      ShortageError: that is a rate that was asked for, or every rate.
+    """
+    rates = fprs or TARGET_FPRS
+    needed = {fpr: documents_needed(fpr, _FALSE_POSITIVES) for fpr in rates}
+    short = {fpr: need for fpr, need in needed.items() if human < need}
+    if short and (fprs or len(short) == len(rates)):
+        listed = ", ".join(f"{n:,} for {_percent(fpr)}" for fpr, n in short.items())
+        raise ShortageError(
+            f"too few human documents to calibrate on: {human:,} with a score; "
+            f"expected at least {listed}"
+        )
+    return short
+
+
+def _measure_threshold(scores: Scores, fpr: float) -> dict[str, Any]:
+    """Returns the thresholds of a rate: one for all lengths, and those by length.
+
+    And what the latter do over everything, by source and by length.
+    """
+    human = scores.take(~scores.synthetic)
+    bands = thresholds_by_length(human.score, human.words, fpr, _FALSE_POSITIVES)
+    overall = threshold_at_fpr(human.score, fpr)
+    threshold = Threshold.by_length(overall, bands, "")
     sources = group_rows(scores.names[schema.SOURCE])
+    band = length_bands(scores.words)
     return {
-        "threshold": threshold,
+        "threshold": overall,
+        "by_length": threshold.as_bands(),
         **_rates(scores, threshold),
         "by_source": {
             name: _rates(scores.take(rows), threshold) for name, rows in sources.items()
         },
         "by_length_in_words": {
-            name: _rates(scores.take(bands == number), threshold)
+            name: _rates(scores.take(band == number), threshold)
             for number, name in enumerate(BANDS)
         },
     }
 
 
-def _rates(scores: Scores, threshold: float) -> dict[str, Any]:
+def _rates(scores: Scores, threshold: Threshold) -> dict[str, Any]:
+    human, machine = scores.take(~scores.synthetic), scores.take(scores.synthetic)
     return {
-        "fpr": rate_at_least(scores.score[~scores.synthetic], threshold),
-        "tpr": rate_at_least(scores.score[scores.synthetic], threshold),
+        "fpr": rate_at_least(human.score, threshold.of(human.words)),
+        "tpr": rate_at_least(machine.score, threshold.of(machine.words)),
     }
 
 
-def _measure_band(scores: Scores) -> dict[str, Any]:
-    """Returns thresholds of documents of a length alone, and their probabilities."""
+def _measure_band(scores: Scores, fprs: Sequence[float]) -> dict[str, Any]:
+    """Returns the thresholds of documents of a length alone, and their probability."""
     human = scores.score[~scores.synthetic]
+    thresholds = find_thresholds(human, _FALSE_POSITIVES, fprs)
     return {
         "human": len(human),
         "synthetic": int(scores.synthetic.sum()),
         "thresholds": {
-            rate_name(fpr): {"threshold": threshold, **_rates(scores, threshold)}
-            for fpr, threshold in find_thresholds(human, _FALSE_POSITIVES).items()
+            rate_name(fpr): {
+                "threshold": value,
+                **_rates(scores, Threshold.constant(value, "")),
+            }
+            for fpr, value in thresholds.items()
         },
         "probability": fit_probability(scores.score, scores.synthetic),
     }
@@ -222,8 +264,16 @@ def fit_probability(
     return {"slope": slope, "intercept": intercept}
 
 
-def describe(made: Mapping[str, Any], output: str) -> list[str]:
-    """Returns the content of a calibration in a few lines."""
+def describe(
+    made: Mapping[str, Any], output: str, fprs: Sequence[float] = ()
+) -> list[str]:
+    """Returns the content of a calibration in a few lines.
+
+    Args:
+      made: As `calibrate` returned it, with what was left out.
+      output: Where it is.
+      fprs: The rates that were asked for, the most important first.
+    """
     documents = made["documents"]
     lines = [
         f"{documents['human']:,} human and {documents['synthetic']:,} synthetic "
@@ -232,17 +282,26 @@ def describe(made: Mapping[str, Any], output: str) -> list[str]:
         f"{documents['unreadable']:,} unreadable"
     ]
     for fpr, row in made["thresholds"].items():
-        line = f"FPR {float(fpr):.1%}: threshold {row['threshold']:.4g}, measured "
+        threshold = Threshold.from_json(row["by_length"], "")
+        line = f"FPR {_percent(fpr)}: threshold {threshold}, measured "
         line += _interval(row["fpr"])
         if row["tpr"]:
             line += f"; detects {_interval(row['tpr'])}"
         lines.append(line)
     for fpr, why in made["not_measured"].items():
-        lines.append(f"FPR {float(fpr):.1%}: {why}")
-    best = next(reversed(made["thresholds"]))
-    best = "0.01" if "0.01" in made["thresholds"] else best
+        lines.append(f"FPR {_percent(fpr)}: {why}")
+    *_, smallest = made["thresholds"]
+    usual = rate_name(DEFAULT_FPR)
+    best = usual if usual in made["thresholds"] else smallest
+    if fprs:
+        best = rate_name(fprs[0])
     lines.append(f"{output}: use it with --target-fpr {best} --calibration {output}")
     return lines
+
+
+def _percent(fpr: float | str) -> str:
+    """Returns a rate as `5%`, `0.1%`."""
+    return f"{100 * float(fpr):.4g}%"
 
 
 def _interval(rate: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from synthfilter.estimate import estimate_build
 from synthfilter.evaluate import Evaluate
 from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
+from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
 from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
@@ -88,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.description = (job.__doc__ or "").partition("Args:")[0].strip()
         add_flags(command, job)
         command.set_defaults(run=_run_job, parser=command, job=job)
+    add_ledger_commands(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)
@@ -106,7 +108,7 @@ def _build(options: argparse.Namespace) -> int:
     detector = load_detector(build.detector)
     threshold = build.choose_threshold(detector)
     reporter.say(
-        f"detector: {detector.name}, machine text from score {threshold.value:.4g}, "
+        f"detector: {detector.name}, machine text from score {threshold}, "
         f"{threshold.source}"
     )
     if options.dry_run:
@@ -159,6 +161,7 @@ def _inspect(options: argparse.Namespace) -> int:
     reporter = Reporter()
     manifest = read_manifest(options.folder)
     reporter.show_manifest(options.folder, manifest)
+    reporter.show_near_copies(manifest)
     reporter.show_shards(manifest)
     return 0
 

@@ -20,12 +20,20 @@ from rich.table import Table
 
 from synthfilter.core.progress import Done, read_beats
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
+from synthfilter.decisions.minhash import Bands, candidate_probability
 
 # What a stage is called, and what its parts are.
-_STAGES = {"open": "opening", "score": "scoring", "write": "writing"}
-_PARTS = {"open": "file", "score": "block", "write": "shard"}
+_STAGES = {
+    "open": "opening",
+    "score": "scoring",
+    "compare": "comparing",
+    "write": "writing",
+}
+_PARTS = {"open": "file", "score": "block", "compare": "block", "write": "shard"}
 _LINE_SECONDS = 30.0
 _FILE_WIDTH = 120
+# Similarities at which an inspection tells the share of pairs that are found.
+_SIMILARITIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 class Reporter:
@@ -102,18 +110,23 @@ class Reporter:
                 completed, total = _fraction(done, total_bytes.get(stage))
                 if total and completed >= total:
                     continue
-                left = seconds * (total / completed - 1) if total and completed else 0
-                self._errors.print(
+                line = (
                     f"{seconds:.0f} s: {_STAGES[stage]}, {_parts(stage, done)}, "
-                    f"{completed / 1e6:,.0f} MB, {completed / 1e6 / seconds:.1f} MB/s, "
-                    f"about {left:.0f} s left",
-                    markup=False,
+                    f"{completed / 1e6:,.0f} MB, {completed / 1e6 / seconds:.1f} MB/s"
                 )
+                if total and completed:
+                    left = seconds * (total / completed - 1)
+                    line += f", about {left:.0f} s left"
+                self._errors.print(line, markup=False)
 
     def show_manifest(self, folder: str, manifest: Mapping[str, Any]) -> None:
         """Prints the books, the shares and the shards of a build."""
         self.console.print(_books_table(manifest["books"]))
         for line in describe_shares(manifest["shares"]):
+            self.say(line)
+        for line in describe_unscored(manifest["detector"].get("unscored", {})):
+            self.say(line)
+        for line in describe_capped(manifest.get("near_copies")):
             self.say(line)
         shards = manifest["shards"]
         size = sum(shard["bytes"] for shard in shards)
@@ -128,6 +141,27 @@ class Reporter:
                 f"{manifest['books']['dead_letters']:,} could not be read: file, place "
                 f"and reason are in {folder.rstrip('/')}/dead_letter/"
             )
+
+    def show_near_copies(self, manifest: Mapping[str, Any]) -> None:
+        """Prints how likely near copies were found, if any were sought."""
+        sought = manifest.get("near_copies")
+        if not sought:
+            return
+        options = manifest["options"]
+        bands = Bands(sought["bands"], sought["rows"])
+        self.say(
+            f"near copies: from similarity {options['near_duplicates']:g} on, of runs "
+            f"of {count(options['shingle_words'], 'word')}; found by "
+            f"{count(bands.bands, 'band')} of {count(bands.rows, 'row')}"
+        )
+        table = Table(box=box.SIMPLE)
+        table.add_column("similarity")
+        found = []
+        for similarity in _SIMILARITIES:
+            table.add_column(f"{similarity:g}", justify="right")
+            found.append(f"{candidate_probability(similarity, bands):.1%}")
+        table.add_row("pairs found", *found)
+        self.console.print(table)
 
     def show_shards(self, manifest: Mapping[str, Any]) -> None:
         """Prints a table of the files of a build."""
@@ -245,3 +279,24 @@ def describe_shares(shares: Mapping[str, Any]) -> list[str]:
     if shares["limited_by"]:
         lines.append(f"limited by {shares['limited_by']}")
     return lines
+
+
+def describe_capped(near_copies: Mapping[str, Any] | None) -> list[str]:
+    """Returns how much was not compared with all near copies, in a line or none."""
+    capped = near_copies["not_compared_with_all"] if near_copies else 0
+    if not capped:
+        return []
+    return [
+        f"near copies: {count(capped, 'document')} not compared with all candidates, "
+        "too many of which are alike; some near copies may be left"
+    ]
+
+
+def describe_unscored(unscored: Mapping[str, Any]) -> list[str]:
+    """Returns how much text the detector could not score, in a line or none."""
+    said = [
+        f"{found['docs']:,} of {found['of']:,} {origin} ({found['share']:.1%})"
+        for origin, found in unscored.items()
+        if found["of"]
+    ]
+    return [f"without a score: {', '.join(said)}"] if said else []

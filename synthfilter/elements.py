@@ -102,7 +102,7 @@ class Packing:
 
     def origins(self, elements: Any) -> np.ndarray:
         """Returns the `Origin` code of each document; UNKNOWN where there is none."""
-        codes = {name: int(code) for code, name in enumerate(schema.ORIGIN_NAMES)}
+        codes = {schema.ORIGIN_NAMES[who]: int(who) for who in schema.WRITTEN}
         names = self.values(elements, schema.ORIGIN)
         return np.array([codes.get(name, Origin.UNKNOWN) for name in names], np.uint8)
 

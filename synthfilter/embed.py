@@ -10,12 +10,13 @@ read a document again by, so it travels: once to find copies, once to its shard.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsSingleton
 
 from synthfilter.annotate import COLUMNS, annotate
@@ -23,9 +24,14 @@ from synthfilter.core import hashing, schema
 from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture
-from synthfilter.decisions.origin import judge
+from synthfilter.decisions.origin import check_language_policy, judge
 from synthfilter.detection.detector import load_detector
-from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
+from synthfilter.detection.lengths import Threshold
+from synthfilter.detection.thresholds import (
+    AS_GIVEN,
+    check_threshold_options,
+    choose_threshold,
+)
 from synthfilter.elements import (
     TEXT_LIMIT,
     Packing,
@@ -39,7 +45,6 @@ from synthfilter.inputs.fields import parse_fields
 from synthfilter.mixing import plan_mixture, sum_up
 
 _PARTITIONS = 64
-_NO_TIME = np.iinfo(np.int64).max
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -56,8 +61,11 @@ class Score(beam.PTransform):
         without it, the detector's own.
       target_fpr: Instead of a threshold: the share of human documents that may score
         as machine text, such as 0.01.
-      calibration: File of synthfilter calibrate that has the threshold for target_fpr;
+      calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
         without it, the detector's own table. Read when the pipeline is made.
+      language_policy: What to do with documents that have an origin and that the
+        detector cannot score, being too short, in another language, tables or code:
+        declared (they keep it) or drop (they lose it, and Mix leaves them out).
       fields: Fields of the documents, as NAME=FIELD, such as text=body.
     """
 
@@ -65,11 +73,13 @@ class Score(beam.PTransform):
     threshold: Optional[float] = None
     target_fpr: Optional[float] = None
     calibration: Optional[str] = None
+    language_policy: str = "declared"
     fields: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Checks the options; loads nothing."""
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
+        check_language_policy(self.language_policy)
         parse_fields(self.fields)
 
     def expand(self, documents: beam.PCollection) -> beam.PCollection:
@@ -81,27 +91,34 @@ class Score(beam.PTransform):
             schema.CONTENT_HASH: Optional[str],
         }
         return as_batches(documents, packing) | "ScoreBatches" >> beam.ParDo(
-            _ScoreBatch(packing, self.detector, self._threshold())
+            _ScoreBatch(packing, self.detector, self._threshold(), self.language_policy)
         ).with_output_types(packing.output_type(added))
 
-    def _threshold(self) -> Optional[float]:
-        """Returns the threshold as far as the options set it; loads what that needs."""
+    def _threshold(self) -> Optional[Threshold]:
+        """Returns the threshold if the options set it; None for the detector's own."""
+        if self.threshold is not None:
+            return Threshold.constant(self.threshold, AS_GIVEN)
         if self.target_fpr is None:
-            return self.threshold
+            return None
         return choose_threshold(
             load_detector(self.detector), None, self.target_fpr, self.calibration
-        ).value
+        )
 
 
 class _ScoreBatch(beam.DoFn):
     """Yields the elements of a batch with their scores."""
 
     def __init__(
-        self, packing: Packing, detector: Optional[str], threshold: Optional[float]
+        self,
+        packing: Packing,
+        detector: Optional[str],
+        threshold: Optional[Threshold],
+        language_policy: str,
     ) -> None:
         self._packing = packing
         self._path = detector
         self._threshold = threshold
+        self._language_policy = language_policy
 
     def setup(self) -> None:
         self._detector = load_detector(self._path)
@@ -110,13 +127,19 @@ class _ScoreBatch(beam.DoFn):
         documents = self._packing.documents(elements, COLUMNS)
         facts = annotate(documents, self._detector, TEXT_LIMIT)
         score = column(facts, schema.AI_SCORE)
-        threshold = (
-            self._detector.threshold if self._threshold is None else self._threshold
-        )
+        threshold = self._threshold or self._detector.threshold
         declared = self._packing.origins(elements)
-        reason = column(facts, schema.REASON)
-        origin, _ = judge(declared, score, reason, threshold, "keep", None)
+        origin, reason = judge(
+            declared,
+            score,
+            column(facts, schema.REASON),
+            threshold.of(column(facts, schema.WORDS)),
+            "keep",
+            None,
+            self._language_policy,
+        )
         nobody = (declared == Origin.UNKNOWN) & np.isnan(score)
+        nobody |= reason == Reason.UNSCORABLE
         names = np.array(schema.ORIGIN_NAMES, object)[origin]
         added = {
             schema.AI_SCORE: pa.array(score, mask=np.isnan(score)),
@@ -155,12 +178,14 @@ class Deduplicate(beam.PTransform):
         settled = (
             as_batches(documents, packing)
             | "Carry"
-            >> beam.Map(carry_documents, packing).with_output_types(pa.RecordBatch)
+            >> beam.Map(carry_documents, packing, self.keep).with_output_types(
+                pa.RecordBatch
+            )
             | "ByContent"
             >> beam.FlatMap(split_carried_by_content).with_output_types(Keyed)
             | "SameContent" >> beam.GroupByKey()
             | "SettleCopies"
-            >> beam.Map(settle_carried, self.keep).with_output_types(pa.RecordBatch)
+            >> beam.Map(settle_carried).with_output_types(pa.RecordBatch)
         )
         return _kept_and_dropped(settled, packing)
 
@@ -210,7 +235,7 @@ class Mix(beam.PTransform):
         carried = (
             as_batches(documents, packing)
             | "Carry"
-            >> beam.Map(carry_documents, packing).with_output_types(pa.RecordBatch)
+            >> beam.Map(carry_documents, packing, ()).with_output_types(pa.RecordBatch)
             | "Order"
             >> beam.Map(order_carried, self.seed).with_output_types(pa.RecordBatch)
         )
@@ -250,7 +275,9 @@ def _kept_and_dropped(
     }
 
 
-def carry_documents(elements: Any, packing: Packing) -> pa.RecordBatch:
+def carry_documents(
+    elements: Any, packing: Packing, keep: Sequence[str]
+) -> pa.RecordBatch:
     """Returns the elements with what is decided on beside them (`schema.JUDGED`)."""
     documents = packing.documents(elements, COLUMNS)
     facts = annotate(documents, None, TEXT_LIMIT)
@@ -261,7 +288,8 @@ def carry_documents(elements: Any, packing: Packing) -> pa.RecordBatch:
         # What tells copies with the same id apart, instead of an address.
         schema.BLOCK: hash_rows(payload).view(np.int64),
         schema.ROW: np.zeros(len(origin), np.int32),
-        schema.CREATED: facts.column(schema.CREATED).fill_null(_NO_TIME),
+        schema.RANK: decide.rank_facts(facts, origin, origin, keep),
+        schema.SOURCE_KEY: decide.source_keys(facts.column(schema.SOURCE)),
         schema.DECLARED: origin,
         schema.ORIGIN: origin,
     }
@@ -276,19 +304,16 @@ def split_carried_by_content(
     return split_by_key(carried, decide.content_partitions(judged, _PARTITIONS))
 
 
-def settle_carried(
-    element: tuple[int, Iterable[pa.RecordBatch]], keep: list[str]
-) -> pa.RecordBatch:
+def settle_carried(element: tuple[int, Iterable[pa.RecordBatch]]) -> pa.RecordBatch:
     """Returns payloads with decisions: kept, or a reason and the evidence."""
     payload, judged = split_carried(concat_batches(element[1]))
-    decided = decide.settle_copies([judged], keep, 0)
+    decided = decide.settle_copies([judged], 0)
     reason = column(decided, schema.REASON)
-    hashes = hashing.hex_hashes(
-        column(judged, schema.CONTENT_HI), column(judged, schema.CONTENT_LO)
+    match = hashing.hex_hashes(
+        column(decided, schema.MATCH_HI), column(decided, schema.MATCH_LO)
     )
-    evidence = pa.array(
-        np.where(reason == Reason.EXACT_COPY, hashes.to_pylist(), None), pa.string()
-    )
+    is_copy = pa.array(column(decided, schema.SIMILARITY) > 0)
+    evidence = pc.if_else(is_copy, match, pa.scalar(None, pa.string()))
     return _with_decision(payload, reason, reason == Reason.KEPT, evidence)
 
 
@@ -310,6 +335,12 @@ def order_carried(carried: pa.RecordBatch, seed: int) -> pa.RecordBatch:
         schema.BLOCK: np.zeros(len(hi), np.int64),
         schema.ORIGIN: np.where(nobodys, Origin.HUMAN, origin).astype(np.uint8),
         schema.REASON: reason.astype(np.uint8),
+        schema.MATCH_HI: np.zeros(len(hi), np.uint64),
+        schema.MATCH_LO: np.zeros(len(hi), np.uint64),
+        schema.SIMILARITY: np.zeros(len(hi), np.float32),
+        schema.MATCH_BUILD: np.zeros(len(hi), np.uint64),
+        schema.USES: np.zeros(len(hi), np.int32),
+        schema.DEPTH: np.zeros(len(hi), np.int32),
     }
     return carry(payload, {name: known[name] for name in schema.DECIDED.names})
 

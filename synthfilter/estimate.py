@@ -17,6 +17,7 @@ from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, mixture
 from synthfilter.decisions.copies import find_exact_copies
 from synthfilter.detection.detector import Detector
+from synthfilter.detection.lengths import Threshold
 from synthfilter.inputs.blocks import InputFile
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sampling import Sample, sample_file
@@ -35,6 +36,7 @@ class _Group:
     declared: Origin
     documents: float = 0.0
     unusable: float = 0.0
+    unscored: float = 0.0
     filtered: float = 0.0
     copies: float = 0.0
     # Weight that is still in, by decided origin and unit.
@@ -53,10 +55,11 @@ def estimate_build(
     Raises:
       ShortageError: as the build itself would.
     """
-    groups = [
-        _estimate_group(build, [f for f in inputs if f.declared == who], detector, who)
-        for who in Origin
-    ]
+    threshold = build.choose_threshold(detector)
+    groups = []
+    for who in Origin:
+        files = [file for file in inputs if file.declared == who]
+        groups.append(_estimate_group(build, files, detector, threshold, who))
     groups = [group for group in groups if group.documents]
     alive = np.sum([group.alive for group in groups], axis=0).astype(np.int64)
     unit = schema.UNITS.index(build.unit)
@@ -82,7 +85,11 @@ def estimate_build(
 
 
 def _estimate_group(
-    build: Build, files: Sequence[InputFile], detector: Detector, who: Origin
+    build: Build,
+    files: Sequence[InputFile],
+    detector: Detector,
+    threshold: Threshold,
+    who: Origin,
 ) -> _Group:
     """Scales what a few files hold to all files of a declared origin, by their size."""
     group = _Group(who)
@@ -96,21 +103,25 @@ def _estimate_group(
             file, chosen, COLUMNS, _SAMPLED_DOCUMENTS, 2 * build.max_document_bytes
         )
         if sample is not None:
-            _add_sample(group, sample, scale * sample.rows, build, detector)
+            rows = scale * sample.rows
+            _add_sample(group, sample, rows, build, detector, threshold)
     return group
 
 
 def _add_sample(
-    group: _Group, sample: Sample, rows: float, build: Build, detector: Detector
+    group: _Group,
+    sample: Sample,
+    rows: float,
+    build: Build,
+    detector: Detector,
+    threshold: Threshold,
 ) -> None:
     """Adds what a sample of one file says of `rows` documents like it."""
     start = time.perf_counter()
-    facts = annotate(sample.documents, detector, build.max_document_bytes)
+    scorer = None if group.declared == Origin.REFERENCE else detector
+    facts = annotate(sample.documents, scorer, build.max_document_bytes)
     seconds = sample.seconds + time.perf_counter() - start + _write_seconds(sample)
-    threshold = build.choose_threshold(detector).value
-    judged = decide.judge_facts(
-        facts, 0, group.declared, threshold, build.flagged_human, build.max_ai_score
-    )
+    judged = _judge(facts, group.declared, build, threshold)
     reason, origin = column(judged, schema.REASON), column(judged, schema.ORIGIN)
     seen = judged.num_rows
     weight = rows / seen
@@ -123,11 +134,11 @@ def _add_sample(
     )
     # Of the pairs in the file, a sample of a part p has only p * p.
     share = min(float(copies.sum()) / seen * weight, 0.9)
-    unusable = np.isin(
-        reason, (Reason.DEAD_LETTER, Reason.UNUSABLE_EMPTY, Reason.UNUSABLE_TOO_LONG)
-    )
+    unusable = np.isin(reason, schema.UNUSABLE)
+    unscored = ~unusable & np.isnan(column(facts, schema.AI_SCORE))
     group.documents += rows
     group.unusable += float(unusable.sum()) * weight
+    group.unscored += float(unscored.sum()) * weight
     group.filtered += float((~alive & ~unusable).sum()) * weight
     group.copies += share * rows
     for i, unit in enumerate(schema.UNITS):
@@ -135,6 +146,21 @@ def _add_sample(
         group.alive[:, i] += amount[:2] * weight * (1 - share)
     group.seconds += seconds * weight
     group.bytes += float(column(judged, schema.BYTES).sum()) * weight
+
+
+def _judge(
+    facts: pa.RecordBatch, declared: Origin, build: Build, threshold: Threshold
+) -> pa.RecordBatch:
+    return decide.judge_facts(
+        facts,
+        0,
+        declared,
+        threshold.of(column(facts, schema.WORDS)),
+        build.flagged_human,
+        build.max_ai_score,
+        build.language_policy,
+        build.keep,
+    )
 
 
 def _write_seconds(sample: Sample) -> float:
@@ -146,13 +172,20 @@ def _write_seconds(sample: Sample) -> float:
 
 
 def _describe_groups(groups: Sequence[_Group]) -> list[str]:
-    return [
-        f"{group.declared.name.lower()}: about {group.documents:,.0f} documents "
-        f"({group.bytes / 1e6:,.1f} MB of text); unusable {group.unusable:,.0f}, "
-        f"filtered {group.filtered:,.0f}, exact copies within files about "
-        f"{group.copies:,.0f} (copies across files show only in the build)"
-        for group in groups
-    ]
+    lines = []
+    for group in groups:
+        line = (
+            f"{group.declared.name.lower()}: about {group.documents:,.0f} documents "
+            f"({group.bytes / 1e6:,.1f} MB of text); unusable {group.unusable:,.0f}"
+        )
+        if group.declared != Origin.REFERENCE:
+            line += (
+                f", without a score {group.unscored:,.0f}, "
+                f"filtered {group.filtered:,.0f}, exact copies within files about "
+                f"{group.copies:,.0f} (other copies show only in the build)"
+            )
+        lines.append(line)
+    return lines
 
 
 def _describe_set(

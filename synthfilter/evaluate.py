@@ -13,17 +13,16 @@ from rich.text import Text
 from synthfilter.console import Reporter
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
-from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.detector import DEFAULT_SOURCE, Detector, load_detector
 from synthfilter.detection.figures import (
-    BANDS,
     find_thresholds,
     group_rows,
-    length_bands,
     measure_group,
     rate_at_least,
     rate_name,
     roc_points,
 )
+from synthfilter.detection.lengths import BANDS, Threshold, length_bands
 from synthfilter.detection.thresholds import identify
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.insight.charts import check_charts
@@ -130,7 +129,7 @@ def evaluate(scores: Scores, detector: Detector) -> dict[str, Any]:
     usable = scores.take(~np.isnan(scores.score))
     human = usable.score[~usable.synthetic]
     thresholds = find_thresholds(human)
-    default = detector.threshold
+    default = detector.threshold.of(usable.words)
     machine = usable.score[usable.synthetic]
     return {
         "synthfilter": __version__,
@@ -142,9 +141,9 @@ def evaluate(scores: Scores, detector: Detector) -> dict[str, Any]:
         },
         "thresholds": {rate_name(fpr): value for fpr, value in thresholds.items()},
         "at_default_threshold": {
-            "threshold": default,
-            "fpr": rate_at_least(human, default),
-            "tpr": rate_at_least(machine, default),
+            "threshold": detector.threshold.as_json(),
+            "fpr": rate_at_least(human, default[~usable.synthetic]),
+            "tpr": rate_at_least(machine, default[usable.synthetic]),
         },
         "all": measure_group(human, machine, thresholds),
         "by": {
@@ -195,11 +194,12 @@ def describe(figures: Mapping[str, Any]) -> list[str]:
     """Returns what was measured, in words."""
     detector, documents = figures["detector"], figures["documents"]
     default = figures["at_default_threshold"]
+    threshold = Threshold.from_json(default["threshold"], DEFAULT_SOURCE)
     return [
         f"detector {detector['name']}, sha256 {detector['sha256'][:16]}",
         f"{documents['scored']:,} documents scored, {documents['without_score']:,} "
         f"without a score, {documents['unreadable']:,} could not be read",
-        f"at the detector's own threshold of {default['threshold']:.4g}: TPR "
+        f"at the detector's own threshold of {threshold}: TPR "
         f"{_rate(default['tpr'])}, FPR {_rate(default['fpr'])}; all in percent, with "
         "95% intervals",
         "thresholds by false-positive rate, set on the human documents of this data: "

@@ -11,9 +11,15 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import ORIGIN_NAMES, Origin
-from synthfilter.core.text import normalise, text_buffers
+from synthfilter.core.text import count_words, normalise, text_buffers
 from synthfilter.decisions.mixture import check_fraction
 from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.lengths import Threshold
+from synthfilter.detection.thresholds import (
+    AS_GIVEN,
+    check_threshold_options,
+    choose_threshold,
+)
 
 _MIN_BATCH, _MAX_BATCH = 64, 1000
 _ARGUMENTS = ("threshold",)
@@ -38,24 +44,30 @@ class ServedDetector:
     A model that processes share is reached through a proxy, which has no attributes.
     """
 
-    def __init__(self, detector: Detector, model_id: str) -> None:
-        """Keeps a loaded detector and what results call it."""
+    def __init__(self, detector: Detector, model_id: str, threshold: Threshold) -> None:
+        """Keeps a loaded detector, what results call it, and its threshold."""
         self._detector, self._model_id = detector, model_id
-
-    def score(self, texts: pa.Array) -> np.ndarray:
-        """Returns float32 scores of a string column as it came; NaN for none."""
-        return self._detector.score(normalise(texts))
+        self._threshold = threshold
 
     def infer(
         self, texts: pa.Array, threshold: Optional[float]
     ) -> tuple[list[Optional[float]], list[Optional[str]], str]:
-        """Returns scores and labels of a string column, and the model's id."""
-        scores = self.score(texts)
-        at = self._detector.threshold if threshold is None else threshold
+        """Returns scores and labels of a string column, and the model's id.
+
+        Args:
+          texts: The column.
+          threshold: Instead of the own one; None for that.
+        """
+        normal = normalise(texts)
+        scores = self._detector.score(normal)
+        at = self._threshold
+        if threshold is not None:
+            at = Threshold.constant(threshold, AS_GIVEN)
         synthetic, human = (
             ORIGIN_NAMES[side] for side in (Origin.SYNTHETIC, Origin.HUMAN)
         )
-        labels = np.where(scores >= at, synthetic, human).astype(object)
+        reached = scores >= at.of(count_words(normal))
+        labels = np.where(reached, synthetic, human).astype(object)
         values = scores.astype(object)
         unscorable = np.isnan(scores)
         labels[unscorable] = values[unscorable] = None
@@ -80,6 +92,11 @@ class FastTextModelHandler(ModelHandler[str, PredictionResult, ServedDetector]):
         `model_id`.
       threshold: Score from which on a text counts as synthetic, 0 to 1; without it,
         the detector's own.
+      target_fpr: Instead of a threshold: the share of human texts that may score as
+        synthetic, such as 0.01.
+      calibration: File of synthfilter calibrate, on any filesystem, that has the
+        thresholds for target_fpr; without it, the detector's own table. Read where the
+        model is loaded.
       min_batch_size: Texts in a batch, at least, where there are so many.
       max_batch_size: Texts in a batch, at most.
       max_batch_duration_secs: In streaming, how long to wait for a batch to fill.
@@ -89,8 +106,8 @@ class FastTextModelHandler(ModelHandler[str, PredictionResult, ServedDetector]):
       env_vars: Environment variables to set before the model is loaded.
 
     Raises:
-      UserError: An option is out of range; in `load_model`, the detector is not there
-        or not one.
+      UserError: An option is out of range; in `load_model`, the detector or the
+        calibration is not there or not one.
     """
 
     def __init__(
@@ -98,6 +115,8 @@ class FastTextModelHandler(ModelHandler[str, PredictionResult, ServedDetector]):
         detector: Optional[str] = None,
         *,
         threshold: Optional[float] = None,
+        target_fpr: Optional[float] = None,
+        calibration: Optional[str] = None,
         min_batch_size: int = _MIN_BATCH,
         max_batch_size: int = _MAX_BATCH,
         max_batch_duration_secs: Optional[float] = None,
@@ -107,11 +126,12 @@ class FastTextModelHandler(ModelHandler[str, PredictionResult, ServedDetector]):
     ) -> None:
         """Checks the options; loads nothing."""
         super().__init__()
-        check_fraction("threshold", threshold)
+        check_threshold_options(threshold, target_fpr, calibration)
         _check_batches(min_batch_size, max_batch_size)
         if model_copies is not None and model_copies < 1:
             raise UserError(f"model_copies must be at least 1, got {model_copies}")
-        self._detector, self._threshold = detector, threshold
+        self._detector = detector
+        self._threshold_options = threshold, target_fpr, calibration
         self._batching: dict[str, Any] = {
             "min_batch_size": min_batch_size,
             "max_batch_size": max_batch_size,
@@ -124,13 +144,14 @@ class FastTextModelHandler(ModelHandler[str, PredictionResult, ServedDetector]):
         self._env_vars = dict(env_vars or {})
 
     def load_model(self) -> ServedDetector:
-        """Returns the detector, loaded.
+        """Returns the detector, loaded, with its threshold.
 
         Raises:
-          UserError: It is not there or not a detector.
+          UserError: It is not there or not a detector, or has no such threshold.
         """
         detector = load_detector(self._detector)
-        return ServedDetector(detector, self._detector or detector.name)
+        threshold = choose_threshold(detector, *self._threshold_options)
+        return ServedDetector(detector, self._detector or detector.name, threshold)
 
     def run_inference(
         self,
@@ -149,8 +170,6 @@ class FastTextModelHandler(ModelHandler[str, PredictionResult, ServedDetector]):
           UserError: An element is no text.
         """
         threshold = (inference_args or {}).get("threshold")
-        if threshold is None:
-            threshold = self._threshold
         scores, labels, name = model.infer(_as_column(batch), threshold)
         inferences = map(TextScore, scores, labels)
         return map(PredictionResult, batch, inferences, itertools.repeat(name))

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from synthfilter.annotate import annotate
+from synthfilter.annotate import COLUMNS, annotate
 from synthfilter.core import schema
 from synthfilter.core.batches import column
 from synthfilter.core.errors import UserError
@@ -25,14 +25,7 @@ DOMAIN = "domain"
 GROUP = "group"
 NO_TIME = np.iinfo(np.int64).min
 
-_COLUMNS = (
-    schema.ID,
-    schema.TEXT,
-    schema.SOURCE,
-    schema.CREATED,
-    schema.GENERATOR,
-    schema.METADATA,
-)
+_COLUMNS = (*COLUMNS, schema.GENERATOR, schema.METADATA)
 
 
 class Rows(NamedTuple):

@@ -117,7 +117,7 @@ def _check_value(path: str, name: str, value: Any, field: dataclasses.Field) -> 
 def _default_text(field: dataclasses.Field) -> str:
     if field.default_factory is not dataclasses.MISSING:
         default: Any = field.default_factory()
-        return f" (default: {' '.join(default)})" if default else ""
+        return f" (default: {' '.join(map(str, default))})" if default else ""
     if field.default in (dataclasses.MISSING, None):
         return ""
     return f" (default: {field.default})"

@@ -4,26 +4,31 @@ Where decisions and outputs meet, for `build`.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import xxhash
+import pyarrow.compute as pc
 
 from synthfilter.core import books, hashing, progress, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
 from synthfilter.core.errors import ShortageError
-from synthfilter.core.schema import Reason
+from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, mixture
 from synthfilter.decisions.summary import Summary
+from synthfilter.detection.lengths import Threshold
+from synthfilter.identity import BuildIdentity
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.sidecars import load_facts
+from synthfilter.inputs.sidecars import load_facts, load_signatures
+from synthfilter.ledger.commit import commit_use
 from synthfilter.outputs import manifest
 from synthfilter.outputs.manifest import ShardRecord
 from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
+from synthfilter.outputs.uses import read_written, write_uses
 from synthfilter.version import __version__
 
 
@@ -38,23 +43,18 @@ class Layout:
 def plan_layout(
     summary: Summary,
     plan: decide.MixturePlan,
-    digest: str,
+    identity: BuildIdentity,
     max_shard_bytes: int,
     seed: int,
-    options: Mapping[str, Any],
 ) -> Layout:
-    """Returns the build's id and the plan of its shards.
-
-    The id depends on what was read and on the options, not on where it was read from.
-    """
+    """Returns the build's id and the plan of its shards."""
     key, declared, rows, *alive = summary.slices.T
     expected = np.zeros(len(key))
     for who, have in plan.available.items():
         part = plan.targets.weight[who] / have if have else 0.0
         expected += alive[who] * part
-    said = repr((__version__, sorted(options.items()), digest))
     return Layout(
-        xxhash.xxh3_64_hexdigest(said.encode()),
+        identity.build_id,
         plan_shards(key, declared, rows, expected, max_shard_bytes, seed),
     )
 
@@ -78,8 +78,10 @@ class WriteShard(beam.DoFn):
       output: The output folder.
       seed: Of the random order.
       facts_path: Where the facts of a block are.
-      evidence: What to say beside a reason, where it is the same for all documents.
+      evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
+      signatures_path: Where the signatures of a block are, if a ledger is to be told
+        what is written; else None.
       beats: Folder for progress, None for none.
     """
 
@@ -88,8 +90,9 @@ class WriteShard(beam.DoFn):
         output: str,
         seed: int,
         facts_path: Callable[[Block], str],
-        evidence: Mapping[Reason, str],
+        evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
+        signatures_path: Callable[[Block], str] | None,
         beats: str | None,
     ) -> None:
         """Keeps the options."""
@@ -98,6 +101,7 @@ class WriteShard(beam.DoFn):
         self._facts_path = facts_path
         self._evidence = evidence
         self._rejected_text = rejected_text
+        self._signatures_path = signatures_path
         self._beats = beats
 
     def process(
@@ -110,8 +114,10 @@ class WriteShard(beam.DoFn):
         shard, batches = element
         verdicts = concat_batches(batches)
         rows = ShardRows()
+        signatures: list[np.ndarray] = []
         entered = books.empty_books()
         written = np.zeros((2, len(schema.UNITS)), np.int64)
+        unscored = np.zeros(len(Origin), np.int64)
         digests = []
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
             block = blocks[key]
@@ -128,17 +134,27 @@ class WriteShard(beam.DoFn):
                 self._evidence,
                 self._rejected_text,
             )
+            if self._signatures_path is not None:
+                signed = load_signatures(self._signatures_path(block))
+                seen = len(signatures)
+                for told in rows.decisions[seen:]:
+                    signatures.append(signed[column(told, schema.ROW)])
             entered += decide.count_books(decisions)
             amounts, digest = measure_written(decisions, facts)
             written += amounts
+            unscored += count_unscored(decisions, facts)
             digests.append(digest)
         count = layout.shards.shards
         files = tuple(write_shard(rows, self._output, shard, count))
+        uses = None
+        if self._signatures_path is not None:
+            uses = write_uses(rows.kept, signatures, self._output, shard)
         # Text of this size would otherwise stay with the process from shard to shard.
         del rows
         pa.default_memory_pool().release_unused()
         progress.beat(self._beats, "write", 1, int(written[:, 1].sum()), count)
-        yield ShardRecord(files, entered, written, hashing.add_digests(digests))
+        digest = hashing.add_digests(digests)
+        yield ShardRecord(files, entered, written, digest, unscored, uses)
 
 
 def measure_written(
@@ -157,6 +173,87 @@ def measure_written(
     return amounts, hashing.content_digest(hi[row], lo[row], who)
 
 
+def count_unscored(decisions: pa.RecordBatch, facts: pa.RecordBatch) -> np.ndarray:
+    """Returns how many documents with text have no score: int64 [declared origin].
+
+    Args:
+      decisions: `schema.DECISION` rows of one block.
+      facts: All facts of the block, in order.
+    """
+    score = column(facts, schema.AI_SCORE)[column(decisions, schema.ROW)]
+    text = ~np.isin(column(decisions, schema.REASON), schema.UNUSABLE)
+    declared = column(decisions, schema.DECLARED)[text & np.isnan(score)]
+    return np.bincount(declared, minlength=len(Origin))
+
+
+def unscored_shares(written: Sequence[ShardRecord]) -> dict[str, dict[str, Any]]:
+    """Returns how many of the documents with text have no score, by declared origin."""
+    total = sum((shard.books for shard in written), books.empty_books())
+    docs = total[..., schema.UNITS.index("docs")].sum(axis=1)
+    docs[:, list(schema.UNUSABLE)] = 0
+    unscored = sum(
+        (shard.unscored for shard in written), np.zeros(len(Origin), np.int64)
+    )
+    found = {}
+    for who in schema.WRITTEN:
+        count, of = int(unscored[who]), int(docs[who].sum())
+        share = count / of if of else None
+        found[schema.ORIGIN_NAMES[who]] = {"docs": count, "of": of, "share": share}
+    return found
+
+
+def tell_evidence(
+    decisions: pa.RecordBatch, threshold: Threshold, options: Mapping[Reason, str]
+) -> pa.Array:
+    """Returns what to say beside the reasons of `schema.DECISION` rows.
+
+    Args:
+      decisions: The rows.
+      threshold: That human documents have reached.
+      options: What to say of the options behind other reasons.
+    """
+    reason = column(decisions, schema.REASON)
+    said = pa.array([options.get(each) for each in Reason], pa.string())
+    said = said.take(decisions.column(schema.REASON))
+    reached = pa.array([f"threshold={value}" for value in threshold.values])
+    bands = threshold.bands_of(column(decisions, schema.WORDS))
+    flagged = pa.array(reason == Reason.HUMAN_SCORED_SYNTHETIC)
+    said = pc.if_else(flagged, reached.take(pa.array(bands)), said)
+    similarity = column(decisions, schema.SIMILARITY)
+    match = hashing.hex_hashes(
+        column(decisions, schema.MATCH_HI), column(decisions, schema.MATCH_LO)
+    )
+    exact = (reason == Reason.EXACT_COPY).tolist()
+    near = [
+        "" if same else f" similarity {value:.3f}"
+        for same, value in zip(exact, similarity.tolist(), strict=True)
+    ]
+    match = pc.binary_join_element_wise(match, pa.array(near, pa.string()), "")
+    said = pc.if_else(pa.array(similarity > 0), match, said)
+    reused = np.isin(reason, (Reason.USED_BEFORE, Reason.TOO_DEEP))
+    if not reused.any():
+        return said
+    return pc.replace_with_mask(
+        said, pa.array(reused), tell_reuse(decisions.filter(pa.array(reused)))
+    )
+
+
+def tell_reuse(decisions: pa.RecordBatch) -> pa.Array:
+    """Returns what to say of documents that were used before, or are too deep."""
+    names = (schema.MATCH_BUILD, schema.USES, schema.DEPTH)
+    told = zip(*(column(decisions, name).tolist() for name in names), strict=True)
+    match = hashing.hex_hashes(
+        column(decisions, schema.MATCH_HI), column(decisions, schema.MATCH_LO)
+    ).to_pylist()
+    said = []
+    for (build, uses, depth), text in zip(told, match, strict=True):
+        line = f"generation={depth - 1 if depth else 'unknown'}"
+        if uses:
+            line = f"build={build:016x} uses={uses} {line} hash={text}"
+        said.append(line)
+    return pa.array(said, pa.string())
+
+
 def commit_build(
     _: None,
     written: Iterable[ShardRecord],
@@ -166,8 +263,13 @@ def commit_build(
     output: str,
     options: Mapping[str, Any],
     detector: Mapping[str, str],
+    ledger: str | None,
+    near_copies: Mapping[str, int] | None,
 ) -> dict[str, Any]:
-    """Checks the books, publishes the manifest and returns it.
+    """Checks the books, publishes the manifest, tells the ledger; returns the manifest.
+
+    A build that dies before the end leaves its mark on the output; run again it makes
+    the same set, and the ledger counts it once.
 
     Raises:
       ShortageError: not one document fits into the size asked for.
@@ -182,13 +284,19 @@ def commit_build(
         build_id=layout.build_id,
         version=__version__,
         options=options,
-        detector=detector,
+        detector={**detector, "unscored": unscored_shares(written)},
         inputs=describe_inputs(found),
         shards=written,
-        rows_read=sum(block.rows for block in found),
+        rows_read=sum(b.rows for b in found if b.declared != Origin.REFERENCE),
         limited_by=plan.targets.limited_by,
+        near_copies=near_copies,
     )
     manifest.commit(output, made)
+    uses = [shard.uses for shard in written if shard.uses is not None]
+    if ledger is not None:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        commit_use(ledger, layout.build_id, read_written(output, uses), now)
+    manifest.release(output)
     return made
 
 

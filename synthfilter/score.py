@@ -20,6 +20,7 @@ from synthfilter.core.hashing import hex_hashes
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions.origin import judge
 from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
 from synthfilter.inputs.blocks import Block, list_inputs, open_file, read_columns
 from synthfilter.inputs.documents import conform, raw_batches
@@ -38,7 +39,7 @@ class ScoreFile:
         without it, the detector's own.
       target_fpr: Instead of a threshold: the share of human documents that may score
         as machine text, such as 0.01.
-      calibration: File of synthfilter calibrate that has the threshold for target_fpr;
+      calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
         without it, the detector's own table.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
       max_document_bytes: Longer documents are not scored.
@@ -72,9 +73,7 @@ class ScoreFile:
         threshold = choose_threshold(
             detector, self.threshold, self.target_fpr, self.calibration
         )
-        reporter.say(
-            f"machine text from score {threshold.value:.4g}, {threshold.source}"
-        )
+        reporter.say(f"machine text from score {threshold}, {threshold.source}")
         with tempfile.TemporaryDirectory(prefix="synthfilter-") as spool:
             chosen = parse_fields(self.fields)
             found = list(
@@ -84,7 +83,7 @@ class ScoreFile:
             columns = read_columns(files[0])
             mapping = map_fields(columns, chosen, path) if columns else {}
             reporter.say(f"fields: {describe(mapping, columns) or 'none readable'}")
-            counts = self._write(self._score_rows(found, detector, threshold.value))
+            counts = self._write(self._score_rows(found, detector, threshold))
         if counts is None:
             raise UserError(f"{path}: no records; nothing to score")
         return f"{self.output}: {counts}"
@@ -111,7 +110,7 @@ class ScoreFile:
         )
 
     def _score_rows(
-        self, found: list[Block], detector: Detector, threshold: float
+        self, found: list[Block], detector: Detector, threshold: Threshold
     ) -> Iterator[pa.RecordBatch]:
         """Yields the rows of all blocks with the new columns."""
         for block in found:
@@ -142,7 +141,7 @@ def add_scores(
     batch: pa.RecordBatch,
     facts: pa.RecordBatch,
     documents: pa.RecordBatch,
-    threshold: float,
+    threshold: Threshold,
 ) -> pa.RecordBatch:
     """Returns the batch with ai_score, origin, content_hash and error.
 
@@ -152,7 +151,8 @@ def add_scores(
     score = column(facts, schema.AI_SCORE)
     reason = column(facts, schema.REASON)
     unknown = np.full(len(score), Origin.UNKNOWN, np.uint8)
-    origin, _ = judge(unknown, score, reason, threshold, "keep", None)
+    at = threshold.of(column(facts, schema.WORDS))
+    origin, _ = judge(unknown, score, reason, at, "keep", None, "declared")
     unscored = np.isnan(score) | (reason != Reason.KEPT)
     names = np.array(schema.ORIGIN_NAMES, object)[origin]
     hashes = hex_hashes(

@@ -2,9 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
+
+from synthfilter.cli import main
+from synthfilter.outputs.manifest import read_manifest
 
 settings.register_profile(
     "tests",
@@ -17,6 +23,49 @@ settings.register_profile(
 settings.load_profile("tests")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Workshop:
+    """A folder with Parquet files in human/ and synthetic/, and builds of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(
+        self, name: str, texts: list[str], row_group: int = 50, **columns: list[Any]
+    ) -> None:
+        """Writes a file; ids are its name and a number unless they are given."""
+        path = self.path / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ids = [f"{path.stem}-{number}" for number in range(len(texts))]
+        table = pa.table({"id": ids, "text": texts, **columns})
+        pq.write_table(table, path, row_group_size=row_group)
+
+    def build(self, output: str = "out", code: int = 0, **options: Any) -> dict:
+        """Runs the command, checks its exit code and returns the manifest."""
+        for origin in ("human", "synthetic"):
+            if (self.path / origin).exists():
+                options.setdefault(origin, str(self.path / origin))
+        arguments = ["build", "--output", str(self.path / output), "--quiet"]
+        for name, value in {"flagged_human": "keep", **options}.items():
+            values = value if isinstance(value, list) else [value]
+            arguments += [f"--{name.replace('_', '-')}", *map(str, values)]
+        try:
+            found = main(arguments)
+        except SystemExit as stopped:
+            found = stopped.code
+        assert found == code
+        return read_manifest(str(self.path / output)) if code == 0 else {}
+
+    def rows(self, kind: str = "data", output: str = "out") -> list[dict[str, Any]]:
+        """Returns what a build has written, file after file."""
+        files = sorted((self.path / output / kind).glob("*.parquet"))
+        return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,15 @@ class LengthDetector:
         return np.where(size == 0, np.nan, np.where(size % 10 == 0, 0.9, 0.1))
 
 
+class LetterDetector:
+    """Scores 0.1; cannot score text with digits."""
+
+    def score(self, column: pa.Array) -> np.ndarray:
+        digits = pc.match_substring_regex(column, "[0-9]").to_numpy(False)
+        nothing = pc.binary_length(column).to_numpy() == 0
+        return np.where(digits | nothing, np.nan, 0.1)
+
+
 DETECTOR = f"{__name__}:LengthDetector"
 
 
@@ -259,6 +268,54 @@ def test_flagged_human_documents_follow_the_policy(
     assert kept["h-1"]["synth_generation"] == 0
 
 
+@pytest.mark.parametrize(
+    ("policy", "left_out"),
+    [("declared", {"unknown"}), ("drop", {"human", "synthetic", "unknown"})],
+)
+def test_what_cannot_be_scored_follows_the_language_policy(
+    tmp_path: Path, policy: str, left_out: set[str]
+) -> None:
+    origins = ("human", "synthetic", "unknown")
+    for origin in origins:
+        texts = [f"{origin} is scored", f"{origin} 17 3.5 19", ""]
+        write_parquet(tmp_path / f"{origin}/{origin}.parquet", texts)
+    (tmp_path / "human/bad.jsonl").write_text('{"text": 7}\n')
+    detector = f"{__name__}:LetterDetector"
+    manifest = build(tmp_path, detector=detector, language_policy=policy)
+    kept = {row["id"]: row for row in rows_of(tmp_path / "out")}
+    assert set(kept) == {f"{origin}-0" for origin in origins} | {
+        f"{origin}-1" for origin in origins if origin not in left_out
+    }
+    for origin in {"human", "synthetic"} - left_out:
+        assert kept[f"{origin}-1"]["ai_score"] is None
+        assert kept[f"{origin}-1"]["origin"] == origin
+    rejected = rows_of(tmp_path / "out", "rejected")
+    found = [row for row in rejected if row["reason"] == "unscorable"]
+    assert {row["id"] for row in found} == {f"{origin}-1" for origin in left_out}
+    assert {row["evidence"] for row in found} == {f"language_policy={policy}"}
+    assert manifest["books"]["left_out"]["unscorable"] == len(left_out)
+    # Empty and unreadable documents are not among those that the detector refused.
+    assert manifest["detector"]["unscored"] == {
+        origin: {"docs": 1, "of": 2, "share": 0.5} for origin in origins
+    }
+    assert manifest["options"]["language_policy"] == policy
+
+
+def test_unscored_documents_are_counted_whatever_else_leaves_them_out(
+    tmp_path: Path,
+) -> None:
+    write_parquet(tmp_path / "human/h.parquet", ["1 2", "1  2", "one", "two"])
+    detector = f"{__name__}:LetterDetector"
+    manifest = build(tmp_path, detector=detector, target_size=1, unit="docs")
+    assert manifest["books"]["kept"] == 1
+    nothing = {"docs": 0, "of": 0, "share": None}
+    assert manifest["detector"]["unscored"] == {
+        "human": {"docs": 2, "of": 4, "share": 0.5},
+        "synthetic": nothing,
+        "unknown": nothing,
+    }
+
+
 def test_unknown_documents_get_their_origin_from_the_score(tmp_path: Path) -> None:
     write_parquet(tmp_path / "unknown/u.parquet", ["0123456789", "not flagged"])
     build(tmp_path)
@@ -421,7 +478,8 @@ def test_batches_cross_shuffles_in_our_coder_and_without_text(corpus: Path) -> N
         value = parts.coders[coder.component_coder_ids[1]]
         assert b"RecordBatchCoder" in value.spec.payload
     for columns in (schema.JUDGED, schema.DECIDED, schema.VERDICT):
-        assert all(pa.types.is_integer(field.type) for field in columns)
+        for kind in columns.types:
+            assert pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def test_another_detector_makes_another_build(corpus: Path) -> None:
@@ -443,9 +501,19 @@ def test_another_detector_makes_another_build(corpus: Path) -> None:
         ),
         ({"human": ["x"], "unit": "tokens"}, "unit must be one of docs, bytes, words"),
         ({"human": ["x"], "flagged_human": "no"}, "reclassify, drop, keep, got 'no'"),
+        ({"human": ["x"], "language_policy": "keep"}, "declared, drop, got 'keep'"),
         ({"human": ["x"], "on_shortage": "repeat:0"}, "shrink, fail or repeat:N"),
-        ({"human": ["x"], "keep": ["newest"]}, "keep takes each of human, longest"),
+        ({"human": ["x"], "keep": ["newest"]}, "keep takes each of reviewed, human"),
         ({"human": ["x"], "fields": ["body"]}, "NAME=COLUMN"),
+        ({"human": ["x"], "near_duplicates": 1.2}, r"must be in \(0, 1\], got 1.2"),
+        ({"human": ["x"], "near_duplicates": 0}, r"must be in \(0, 1\], got 0"),
+        ({"human": ["x"], "shingle_words": 0}, "shingle_words must be from 1 to 100"),
+        ({"human": ["x"], "against_ngrams": 13}, "against_ngrams needs against"),
+        (
+            {"human": ["x"], "against": ["y"], "against_ngrams": 101},
+            "against_ngrams must be from 1 to 100 words, got 101",
+        ),
+        ({"human": ["x"], "max_source_loss": 1.5}, "max_source_loss must be between 0"),
         ({"human": ["x"], "target_size": 0}, "target_size must be at least 1"),
         ({"human": ["x"], "max_shard_bytes": 0}, "max_shard_bytes must be at least 1"),
     ],

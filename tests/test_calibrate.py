@@ -78,6 +78,10 @@ def calibrate(*arguments: str, output: str = "c.json") -> dict:
     return json.loads(Path(output).read_text())
 
 
+def overall_of(made: dict, fpr: str) -> float:
+    return made["thresholds"][fpr]["threshold"]
+
+
 def test_thresholds_keep_their_rate_and_come_with_intervals(
     here: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -94,11 +98,20 @@ def test_thresholds_keep_their_rate_and_come_with_intervals(
         of = [band["fpr"] for band in row["by_length_in_words"].values()]
         assert [rate and rate["of"] for rate in of] == [None, 600, None, 600, None]
     bands = made["by_length_in_words"]
+    # The rates are those of the thresholds by length, as a build uses them.
+    assert made["thresholds"]["0.01"]["by_length"] == {"0": overall_of(made, "0.01")}
+    by_length = made["thresholds"]["0.05"]["by_length"]
+    assert by_length == {
+        "0": bands["50 to 99"]["thresholds"]["0.05"]["threshold"],
+        "100": bands["200 to 399"]["thresholds"]["0.05"]["threshold"],
+    }
+    assert overall_of(made, "0.05") not in by_length.values()
     assert list(bands["50 to 99"]["thresholds"]) == ["0.05"]
     assert bands["50 to 99"]["probability"]["slope"] > 0
     assert bands["under 50"]["probability"] is None
     printed = capsys.readouterr().out
     assert "FPR 0.1%: needs 10,000 human documents" in printed
+    assert "FPR 5%: threshold 0.459 under 100 words, 0.4726 from 100, " in printed
     assert "use it with --target-fpr 0.01 --calibration c.json" in printed
 
 
@@ -123,8 +136,49 @@ def test_too_few_documents_are_refused_with_the_number_needed(
     assert run("calibrate", "--human", "few.parquet", "--output", "c.json") == 3
     error = capsys.readouterr().err
     assert "too few human documents to calibrate on: 199" in error
-    assert "200 for 5.0%, 1,000 for 1.0%, 10,000 for 0.1%" in error
+    assert "200 for 5%, 1,000 for 1%, 10,000 for 0.1%" in error
     assert not Path("c.json").exists()
+
+
+def test_other_rates_can_be_asked_for(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made = calibrate("--target-fpr", "0.02", "0.1", "--target-fpr", "0.1")
+    assert list(made["thresholds"]) == ["0.02", "0.1"]
+    assert made["not_measured"] == {}
+    for fpr, row in made["thresholds"].items():
+        assert row["fpr"]["rate"] <= float(fpr)
+    assert "with --target-fpr 0.02 --calibration c.json" in capsys.readouterr().out
+    given = ["score", "h.parquet", *DETECTOR, "--output", "o.parquet", "--quiet"]
+    assert run(*given, "--target-fpr", "0.02", "--calibration", "c.json") == 0
+    origins = pq.read_table("o.parquet")["origin"].to_pylist()
+    found = made["thresholds"]["0.02"]["fpr"]
+    assert origins.count("synthetic") == round(found["rate"] * found["of"])
+
+
+def test_a_rate_that_was_asked_for_must_be_measured(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    given = ["calibrate", "--human", "h.parquet", *DETECTOR, "--target-fpr", "0.05"]
+    assert run(*given, "0.001") == 3
+    error = capsys.readouterr().err
+    assert "1,200 with a score; expected at least 10,000 for 0.1%" in error
+    assert error.count("\n") == 1
+    assert run(*given, "0") == 2
+    assert "above 0 and below 1, got 0.0" in capsys.readouterr().err
+    assert not Path("calibration.json").exists()
+    assert run(*given) == 0
+    assert list(json.loads(Path("calibration.json").read_text())["thresholds"]) == [
+        "0.05"
+    ]
+
+
+def test_no_human_document_is_too_few(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    pq.write_table(pq.read_table("h.parquet").slice(0, 0), "none.parquet")
+    assert run("calibrate", "--human", "none.parquet", *DETECTOR) == 3
+    assert "too few human documents to calibrate on: 0" in capsys.readouterr().err
 
 
 def test_a_build_takes_the_threshold_of_a_calibration(
@@ -150,6 +204,33 @@ def test_a_build_takes_the_threshold_of_a_calibration(
     assert read_manifest("again")["build_id"] == read_manifest("out")["build_id"]
 
 
+def test_a_build_compares_each_document_with_the_threshold_of_its_length(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made = calibrate()
+    given = ["--human", "h.parquet", *DETECTOR, "--flagged-human", "drop"]
+    given += ["--target-fpr", "0.05", "--calibration", "c.json"]
+    assert run("build", *given, "--output", "out", "--quiet") == 0
+    at = made["thresholds"]["0.05"]
+    assert read_manifest("out")["options"]["threshold"] == at["by_length"]
+    rejected = pq.read_table("out/rejected").to_pylist()
+    assert len(rejected) == round(at["fpr"]["rate"] * 1200) == 48
+    found = {(row["evidence"], row["reason"]) for row in rejected}
+    assert found == {
+        (f"threshold={at['by_length'][start]}", "human_scored_synthetic")
+        for start in ("0", "100")
+    }
+    # As many as the same build finds before it is made.
+    capsys.readouterr()
+    assert run("build", *given, "--output", "other", "--dry-run") == 0
+    assert "filtered 48" in capsys.readouterr().out
+    # One number for all lengths is another build.
+    value = repr(at["threshold"])
+    again = ["--human", "h.parquet", *DETECTOR, "--flagged-human", "drop"]
+    assert run("build", *again, "--threshold", value, "--output", "b", "--quiet") == 0
+    assert read_manifest("b")["build_id"] != read_manifest("out")["build_id"]
+
+
 def test_score_and_the_transform_take_it_as_well(
     here: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -157,7 +238,7 @@ def test_score_and_the_transform_take_it_as_well(
     given = [*DETECTOR, "--target-fpr", "0.05", "--calibration", "c.json"]
     assert run("score", "h.parquet", *given, "--output", "o.parquet") == 0
     origins = pq.read_table("o.parquet")["origin"].to_pylist()
-    assert origins.count("synthetic") == 60
+    assert origins.count("synthetic") == 48
     assert "c.json (sha256 " in capsys.readouterr().out
     score = sf.Score(
         detector=DETECTOR[1], target_fpr=0.05, calibration="c.json", fields=[]
@@ -166,7 +247,7 @@ def test_score_and_the_transform_take_it_as_well(
         rows = [{"text": document(i, False)["text"]} for i in range(1200)]
         found = pipeline | beam.Create(rows) | score
         machine = found | beam.Filter(lambda row: row["origin"] == "synthetic")
-        assert_that(machine | beam.combiners.Count.Globally(), equal_to([60]))
+        assert_that(machine | beam.combiners.Count.Globally(), equal_to([48]))
 
 
 def test_without_a_calibration_the_detector_is_asked(
@@ -191,6 +272,8 @@ def test_without_a_calibration_the_detector_is_asked(
         (["--calibration", "list.json"], "wrote, got list"),
         (["--calibration", "old.json"], "wrote, got ('synthfilter calibration', 0)"),
         (["--calibration", "torn.json"], "thresholds cannot be read"),
+        (["--calibration", "high.json"], "expected thresholds between 0 and 1, got"),
+        (["--calibration", "short.json"], "a number of words, got 'short'"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_exit_code_2(
@@ -200,6 +283,9 @@ def test_what_does_not_fit_is_one_line_and_exit_code_2(
     Path("list.json").write_text("[]")
     Path("old.json").write_text(json.dumps(made | {"version": 0}))
     Path("torn.json").write_text(json.dumps(made | {"thresholds": {"0.01": 3}}))
+    for name, bands in (("high", {"0": 7}), ("short", {"short": 0.5})):
+        row = {"0.01": {"threshold": 0.5, "by_length": bands}}
+        Path(f"{name}.json").write_text(json.dumps(made | {"thresholds": row}))
     given = ["--unknown", "h.parquet", *DETECTOR, "--target-fpr", "0.01"]
     given += ["--calibration", "c.json", "--output", "out", *arguments]
     capsys.readouterr()

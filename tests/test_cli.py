@@ -1,5 +1,6 @@
 """The command as people type it: what it prints, writes and returns."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import zstandard
 
 from synthfilter.build import Build
 from synthfilter.cli import main
-from synthfilter.options import describe_fields
+from synthfilter.options import OneLineParser, add_flags, describe_fields
 
 TOPICS = ("bread", "tides", "maps", "violins", "glaciers", "printing", "beekeeping")
 
@@ -67,6 +68,7 @@ def test_a_build_prints_what_was_read_left_out_and_kept(
         "dead letter",
         "exact copy",
         "asked 30.00%, got",
+        "without a score: ",
         "could not be read: file, place and reason are in out/dead_letter/",
     ):
         assert said in printed
@@ -210,6 +212,7 @@ def test_a_dry_run_estimates_and_writes_nothing(
     assert run(*BUILD, "--output", "out", "--dry-run") == 0
     printed = capsys.readouterr().out
     assert "human: about 100 documents" in printed
+    assert "without a score 0" in printed
     assert "synthetic share 30.0% of words" in printed
     assert "about 1 shard," in printed
     assert "nothing was written" in printed
@@ -282,6 +285,17 @@ def test_inspect_shows_the_books_the_shares_and_the_files(
         assert said in printed
 
 
+def test_inspect_shows_how_near_copies_were_found(
+    files: Path, capsys: pytest.CaptureFixture
+) -> None:
+    near = ["--near-duplicates", "0.7"]
+    assert run("build", "--human", "h", *near, "--output", "out", "--quiet") == 0
+    assert run("inspect", "out") == 0
+    printed = capsys.readouterr().out
+    assert "found by 28 bands of 4 rows" in printed
+    assert "pairs found" in printed
+
+
 def test_help_says_what_every_option_does(capsys: pytest.CaptureFixture) -> None:
     assert run("build", "--help") == 0
     printed = " ".join(capsys.readouterr().out.split())
@@ -290,9 +304,32 @@ def test_help_says_what_every_option_does(capsys: pytest.CaptureFixture) -> None
         assert text.split(".")[0][:40] in printed
 
 
-def test_every_option_is_described_once_where_it_is_defined() -> None:
-    import dataclasses
+def test_help_shows_the_default_of_a_list_of_numbers(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    @dataclasses.dataclass
+    class Options:
+        """Some options.
 
+        Args:
+          rates: Shares to look at.
+          none: Nothing by default.
+        """
+
+        rates: list[float] = dataclasses.field(default_factory=lambda: [0.05, 0.001])
+        none: list[float] = dataclasses.field(default_factory=list)
+
+    parser = OneLineParser(prog="x")
+    add_flags(parser, Options)
+    parser.print_help()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "--rates X [X ...] Shares to look at. (default: 0.05 0.001)" in printed
+    assert printed.endswith("Nothing by default.")
+    found = vars(parser.parse_args(["--rates", "0.1", "1", "--rates", "0.2"]))
+    assert found == {"rates": [0.1, 1.0, 0.2]}
+
+
+def test_every_option_is_described_once_where_it_is_defined() -> None:
     names = [field.name for field in dataclasses.fields(Build)]
     assert list(describe_fields(Build)) == names
 

@@ -8,7 +8,12 @@ import pytest
 from rich.console import Console
 
 from synthfilter import console
-from synthfilter.console import Reporter, describe_shares
+from synthfilter.console import (
+    Reporter,
+    describe_capped,
+    describe_shares,
+    describe_unscored,
+)
 from synthfilter.core.progress import beat
 
 
@@ -52,6 +57,19 @@ def test_elsewhere_a_line_comes_at_times(
     assert "s left" in lines[0]
 
 
+def test_of_a_stage_of_unknown_size_no_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "_LINE_SECONDS", 0.1)
+    made, shown = reporter(terminal=False)
+    with made.follow(str(tmp_path), {}):
+        beat(str(tmp_path), "compare", 2, 50_000_000)
+        time.sleep(0.15)
+    (line, *_) = shown.getvalue().splitlines()
+    assert "comparing, 2 blocks, 50 MB" in line
+    assert line.endswith("MB/s")
+
+
 def test_a_quiet_reporter_prints_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -70,6 +88,47 @@ def test_an_error_in_the_build_ends_the_progress_and_comes_through(
     with pytest.raises(RuntimeError, match="broken"):
         with made.follow(str(tmp_path), {}):
             raise RuntimeError("broken")
+
+
+def test_how_much_has_no_score_is_said_by_declared_origin() -> None:
+    unscored = {
+        "human": {"docs": 1200, "of": 48000, "share": 0.025},
+        "synthetic": {"docs": 0, "of": 3, "share": 0.0},
+        "unknown": {"docs": 0, "of": 0, "share": None},
+    }
+    assert describe_unscored(unscored) == [
+        "without a score: 1,200 of 48,000 human (2.5%), 0 of 3 synthetic (0.0%)"
+    ]
+    assert describe_unscored({}) == []
+
+
+def test_documents_that_were_not_compared_with_all_are_told() -> None:
+    sought = {"bands": 18, "rows": 6, "not_compared_with_all": 1234}
+    (said,) = describe_capped(sought)
+    assert said.startswith("near copies: 1,234 documents not compared with all cand")
+    assert describe_capped({**sought, "not_compared_with_all": 0}) == []
+    assert describe_capped(None) == []
+
+
+def test_an_inspection_shows_how_likely_near_copies_were_found(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    options = {"near_duplicates": 0.8, "shingle_words": 5}
+    sought = {"bands": 18, "rows": 6, "not_compared_with_all": 0}
+    Reporter().show_near_copies({"options": options, "near_copies": sought})
+    said, *table = capsys.readouterr().out.splitlines()
+    assert said == (
+        "near copies: from similarity 0.8 on, of runs of 5 words; found by 18 bands "
+        "of 6 rows"
+    )
+    head, found = (line.split() for line in table if line.strip(" ─"))
+    assert head == "similarity 0.5 0.6 0.7 0.75 0.8 0.85 0.9 0.95".split()
+    shares = [float(share.rstrip("%")) for share in found[2:]]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[4]) == (24.7, 99.6)
+    Reporter().show_near_copies({"options": {}, "near_copies": None})
+    Reporter().show_near_copies({"options": {}})
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

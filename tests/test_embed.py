@@ -1,9 +1,11 @@
 """The transforms inside other people's pipelines."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +22,22 @@ DOCUMENTS = [
     for origin, count in (("human", 70), ("synthetic", 60))
     for i in range(count)
 ]
+
+
+class Strict:
+    """Scores what has ten words that begin with a letter."""
+
+    def score(self, column: pa.Array) -> np.ndarray:
+        words = [
+            sum(w[0].isalpha() for w in text.split()) for text in column.to_pylist()
+        ]
+        return np.where(np.array(words, int) >= 10, 0.2, np.nan)
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the detector of this file be named as package.module:Class."""
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
 
 
 def pipeline() -> beam.Pipeline:
@@ -58,6 +76,31 @@ def test_score_keeps_an_origin_that_is_known() -> None:
     assert scored["origin"] == "human"
     (unknown,) = [{"text": HUMAN}] | sf.Score(threshold=0.0)
     assert unknown["origin"] == "synthetic"
+
+
+def test_what_cannot_be_scored_keeps_its_origin_or_loses_it() -> None:
+    documents = [
+        {"id": "h", "text": HUMAN, "origin": "human"},
+        {"id": "short", "text": "Too short.", "origin": "human"},
+        {"id": "table", "text": "17 3.5 19 " * 30, "origin": "synthetic"},
+        {"id": "empty", "text": "", "origin": "human"},
+        {"id": "?", "text": "Too short."},
+    ]
+    detector = f"{__name__}:Strict"
+    kept = documents | sf.Score(detector=detector)
+    declared = ["human", "human", "synthetic", "human", None]
+    assert [row["origin"] for row in kept] == declared
+    dropped = documents | sf.Score(detector=detector, language_policy="drop")
+    assert [row["origin"] for row in dropped] == ["human", None, None, "human", None]
+    assert [row["ai_score"] is None for row in dropped] == [False, *[True] * 4]
+    split = dropped | sf.Mix(unit="docs")
+    assert [row["id"] for row in split["kept"]] == ["h"]
+    assert {row["id"]: row["reason"] for row in split["dropped"]} == {
+        "short": "unscorable",
+        "table": "unscorable",
+        "empty": "unusable_empty",
+        "?": "unscorable",
+    }
 
 
 def test_rows_keep_their_schema_and_get_new_fields() -> None:
@@ -101,6 +144,30 @@ def test_of_copies_the_ranked_first_is_kept_in_any_order() -> None:
             )
             wanted = [("machine", "exact_copy", 32), ("short", "exact_copy", 32)]
             assert_that(reasons, equal_to(wanted), "reasons")
+
+
+def test_of_copies_a_reviewed_one_is_kept_before_any_other() -> None:
+    copies = [
+        {"id": "human", "text": "Same   words.", "origin": "human", "reviewed": False},
+        {"id": "machine", "text": "Same words.", "origin": "synthetic"},
+        {"id": "read", "text": "Same words.", "origin": "synthetic", "reviewed": True},
+    ]
+    with pipeline() as p:
+        split = p | beam.Create(copies) | sf.Deduplicate()
+        assert_that(ids(split["kept"]), equal_to(["read"]))
+        split = copies | "Rules" >> sf.Deduplicate(keep=["human", "reviewed"])
+        assert [row["id"] for row in split["kept"]] == ["human"]
+
+
+def test_what_is_called_a_reference_is_of_unknown_origin(tmp_path: Path) -> None:
+    documents = [{"text": HUMAN, "origin": "reference"}, {"text": f"{HUMAN} Again."}]
+    scored = documents | sf.Score(threshold=0.0)
+    assert [row["origin"] for row in scored] == ["synthetic"] * 2
+    split = documents | sf.Deduplicate()
+    assert len(split["kept"]) == 2
+    with pipeline() as p:
+        _ = p | beam.Create(documents) | sf.WriteShards(str(tmp_path / "out"))
+    assert read_manifest(str(tmp_path / "out"))["books"]["kept"] == 2
 
 
 def test_documents_without_text_are_dropped_with_a_reason_not_lost() -> None:
@@ -164,6 +231,7 @@ def test_shards_are_the_same_whatever_the_order(tmp_path: Path) -> None:
     assert sorted(table["id"].to_pylist()) == sorted(row["id"] for row in DOCUMENTS)
     assert set(table["origin"].to_pylist()) == {"human", "synthetic"}
     assert table["metadata"].null_count == 130
+    assert table["reviewed"].null_count == 130
 
 
 def test_all_four_in_a_row(tmp_path: Path) -> None:
@@ -207,7 +275,8 @@ def test_other_elements_are_refused_by_name() -> None:
     ("make", "message"),
     [
         (lambda: sf.Score(threshold=2), "threshold must be between 0 and 1, got 2"),
-        (lambda: sf.Deduplicate(keep=["best"]), "keep takes each of human, longest"),
+        (lambda: sf.Score(language_policy="no"), "one of declared, drop, got 'no'"),
+        (lambda: sf.Deduplicate(keep=["best"]), "keep takes each of reviewed, human"),
         (lambda: sf.Mix(unit="tokens"), "unit must be one of docs, bytes, words"),
         (lambda: sf.Mix(on_shortage="cry"), "shrink, fail or repeat:N, got 'cry'"),
         (lambda: sf.WriteShards(output="x", max_shard_bytes=0), "at least 1, got 0"),

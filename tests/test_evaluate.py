@@ -2,23 +2,27 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthfilter.cli import main
 from synthfilter.detection.figures import (
-    BANDS,
     find_thresholds,
     group_rows,
-    length_bands,
     measure_group,
+    rate_name,
     roc_points,
+    thresholds_by_length,
     wilson_interval,
 )
+from synthfilter.detection.lengths import Threshold
 
 NASTY = "<script>alert(1)</script> & \"q\" 'p' \x1b[31m"
 
@@ -86,17 +90,42 @@ def test_an_interval_is_wilsons() -> None:
     assert wilson_interval(50, 50)[1] == 1.0
 
 
-def test_lengths_fall_into_bands_by_their_first_word() -> None:
-    found = length_bands(np.array([0, 49, 50, 99, 100, 199, 200, 399, 400, 10**6]))
-    assert found.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert len(BANDS) == 5
-
-
 def test_a_rate_is_measured_only_on_enough_human_documents() -> None:
     scores = np.arange(100, dtype=np.float32) / 100
     assert list(find_thresholds(scores)) == [0.05, 0.01]
     assert list(find_thresholds(scores[:19])) == []
     assert list(find_thresholds(scores, needed=5)) == [0.05]
+    assert list(find_thresholds(scores, 2, [0.2, 0.02, 0.01])) == [0.2, 0.02]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0, 60, 120, 250, 900]))),
+    st.sampled_from([0.5, 0.3, 0.1, 0.04]),
+)
+def test_thresholds_by_length_keep_the_rate_in_every_band(documents, fpr) -> None:
+    score, words = np.array(documents, int).reshape(-1, 2).T
+    score = (score / 10).astype(np.float32)
+    bands = thresholds_by_length(score, words, fpr, needed=2)
+    if len(score) < 2 / fpr:
+        assert bands == {}
+        return
+    assert next(iter(bands)) == 0
+    threshold = Threshold.by_length(0.0, bands, "")
+    flagged = score >= threshold.of(words)
+    assert flagged.mean() <= fpr
+    for start, stop in pairwise([*bands, 10**6]):
+        inside = (words >= start) & (words < stop)
+        assert inside.sum() >= 2 / fpr
+        assert flagged[inside].mean() <= fpr
+
+
+def test_rates_that_differ_have_different_names() -> None:
+    assert [rate_name(fpr) for fpr in (0.05, 0.01, np.float64(0.001))] == [
+        "0.05",
+        "0.01",
+        "0.001",
+    ]
+    assert rate_name(0.0123456) != rate_name(0.01234561)
 
 
 def test_a_group_of_one_class_has_the_rate_of_that_class_alone() -> None:

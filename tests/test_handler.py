@@ -1,5 +1,6 @@
 """The detector behind Beam's RunInference."""
 
+import json
 import os
 import pickle
 import re
@@ -24,6 +25,7 @@ import synthfilter as sf
 from synthfilter.core.errors import UserError
 from synthfilter.core.text import normalise
 from synthfilter.detection.detector import load_detector
+from synthfilter.detection.thresholds import FORMAT, FORMAT_VERSION, identify
 from synthfilter.handler import TextScore
 
 TEXTS = [
@@ -178,6 +180,49 @@ def test_an_inference_argument_overrules_the_threshold() -> None:
     assert overruled[text].inference.label == "synthetic"
 
 
+def test_a_threshold_can_follow_the_length(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.bin").write_bytes((tiny / "plain.bin").read_bytes())
+    path = str(tmp_path / "m.bin")
+    bands = {"0": 1.0, "4": 0.0}
+    table = {"thresholds": {"0.01": 0.5}, "thresholds_by_length": {"0.01": bands}}
+    (tmp_path / "m.json").write_text(json.dumps(table))
+    texts = ["the rain  of", "the rain of it", ""]
+    for handler in (
+        sf.FastTextModelHandler(path),
+        sf.FastTextModelHandler(path, target_fpr=0.01),
+    ):
+        results = run(handler, texts)
+        labels = [results[text].inference.label for text in texts]
+        assert labels == ["human", "synthetic", None]
+    constant = sf.FastTextModelHandler(path, threshold=0)
+    assert run(constant, texts)[texts[0]].inference.label == "synthetic"
+
+
+def test_a_calibration_gives_the_threshold(tiny: Path, tmp_path: Path) -> None:
+    path = str(tiny / "plain.bin")
+    detector = load_detector(path)
+    row = {"threshold": 0.5, "by_length": {"0": 1.0, "4": 0.0}}
+    made = {"format": FORMAT, "version": FORMAT_VERSION, "detector": identify(detector)}
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps(made | {"thresholds": {"0.02": row}}))
+    handler = sf.FastTextModelHandler(path, target_fpr=0.02, calibration=str(file))
+    texts = ["the rain of", "the rain of it"]
+    results = run(handler, texts)
+    assert [results[t].inference.label for t in texts] == ["human", "synthetic"]
+    # As the transform says.
+    options = {"detector": path, "target_fpr": 0.02, "calibration": str(file)}
+    scored = [{"text": text} for text in texts] | sf.Score(**options)
+    assert [row["origin"] for row in scored] == ["human", "synthetic"]
+    for options, message in (
+        ({"calibration": str(tmp_path / "none.json")}, "cannot read"),
+        ({"detector": None}, "calibrates other scores"),
+        ({"target_fpr": 0.3}, "measured at false-positive rates 0.02, not at 0.3"),
+    ):
+        given = {"detector": path, "target_fpr": 0.02, "calibration": str(file)}
+        with pytest.raises(UserError, match=message):
+            sf.FastTextModelHandler(**{**given, **options}).load_model()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -197,6 +242,9 @@ def test_wrong_inference_arguments_are_refused(arguments: dict, message: str) ->
     ("options", "message"),
     [
         ({"threshold": -0.1}, "between 0 and 1, got -0.1"),
+        ({"target_fpr": 1}, "above 0 and below 1, got 1"),
+        ({"threshold": 0.5, "target_fpr": 0.1}, "both set the threshold; give one"),
+        ({"calibration": "c.json"}, "calibration needs target_fpr"),
         ({"min_batch_size": 0}, "min_batch_size must be at least 1"),
         ({"max_batch_size": 3}, "at most max_batch_size, got 64 and 3"),
         ({"model_copies": 0}, "model_copies must be at least 1, got 0"),

@@ -1,6 +1,6 @@
 """Arrow batches as Beam elements: the coder, and how facts are split and gathered."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -62,6 +62,20 @@ def set_column(batch: pa.RecordBatch, name: str, values: Any) -> pa.RecordBatch:
     if index < 0:
         return batch.append_column(name, values)
     return batch.set_column(index, name, values)
+
+
+def with_values(
+    batch: pa.RecordBatch, rows: np.ndarray, changed: Mapping[str, np.ndarray]
+) -> pa.RecordBatch:
+    """Returns the batch with other values of fixed-width columns in some rows."""
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if name in changed:
+            values = array.to_numpy().copy()
+            values[rows] = changed[name]
+            array = pa.array(values)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
 def split_by_key(

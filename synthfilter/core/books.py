@@ -6,6 +6,7 @@ from synthfilter.core.schema import (
     ORIGIN_NAMES,
     REASON_NAMES,
     UNITS,
+    WRITTEN,
     Origin,
     Reason,
 )
@@ -74,7 +75,7 @@ def as_dict(books: np.ndarray) -> dict:
         },
         "dead_letters": int(by_reason[Reason.DEAD_LETTER]),
         "by_declared_origin": {
-            ORIGIN_NAMES[declared]: _flow(books[declared]) for declared in Origin
+            ORIGIN_NAMES[declared]: _flow(books[declared]) for declared in WRITTEN
         },
     }
 

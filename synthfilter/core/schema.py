@@ -13,6 +13,7 @@ URL = "url"
 GENERATOR = "generator"
 SYNTH_GENERATION = "synth_generation"
 PARENT_IDS = "parent_ids"
+REVIEWED = "reviewed"
 METADATA = "metadata"
 ORIGIN = "origin"
 ORIGIN_EVIDENCE = "origin_evidence"
@@ -35,6 +36,16 @@ DECLARED = "declared"
 REASON = "reason"
 COPIES = "copies"
 EVIDENCE = "evidence"
+RANK = "rank"
+SOURCE_KEY = "source_key"
+MATCH_HI = "match_hi"
+MATCH_LO = "match_lo"
+SIMILARITY = "similarity"
+MATCH_BUILD = "match_build"
+USES = "uses"
+DEPTH = "depth"
+PARENTS = "parents"
+SIGNATURE = "signature"
 
 UNITS = ("docs", "bytes", "words")
 
@@ -45,12 +56,20 @@ SLICES_PER_BLOCK = 1 << 20
 BLOCKS_PER_FILE = 1 << 20
 
 
+# Ranks below this are those of documents of a reference set; the lowest rank is best.
+RANK_OTHERS = 1 << 63
+
+
 class Origin(enum.IntEnum):
-    """Who wrote a document; `UNKNOWN` only before the detector has spoken."""
+    """Who wrote a document; `UNKNOWN` only before the detector has spoken.
+
+    Those declared `REFERENCE` are compared with and never written.
+    """
 
     HUMAN = 0
     SYNTHETIC = 1
     UNKNOWN = 2
+    REFERENCE = 3
 
 
 class Reason(enum.IntEnum):
@@ -63,22 +82,40 @@ class Reason(enum.IntEnum):
     UNSCORABLE = 4
     HUMAN_SCORED_SYNTHETIC = 5
     SCORE_TOO_HIGH = 6
-    EXACT_COPY = 7
-    MIXTURE = 8
+    SHARED_NGRAMS = 7
+    REFERENCE_COPY = 8
+    EXACT_COPY = 9
+    NEAR_COPY = 10
+    USED_BEFORE = 11
+    TOO_DEEP = 12
+    MIXTURE = 13
 
 
+# Origins of what may be written.
+WRITTEN = (Origin.HUMAN, Origin.SYNTHETIC, Origin.UNKNOWN)
 ORIGIN_NAMES = tuple(origin.name.lower() for origin in Origin)
 REASON_NAMES = tuple(reason.name.lower() for reason in Reason)
+
+# Reasons that say that the text is in the set, or must not be, in another document.
+COPY_REASONS = (Reason.REFERENCE_COPY, Reason.EXACT_COPY, Reason.NEAR_COPY)
+
+# Reasons for which there is no text to score.
+UNUSABLE = (Reason.DEAD_LETTER, Reason.UNUSABLE_EMPTY, Reason.UNUSABLE_TOO_LONG)
 
 # What a build, an inspection and the README say about each reason.
 REASON_TEXTS = {
     Reason.DEAD_LETTER: "could not be read (see dead_letter/)",
     Reason.UNUSABLE_EMPTY: "no text",
     Reason.UNUSABLE_TOO_LONG: "longer than max_document_bytes",
-    Reason.UNSCORABLE: "of unknown origin; too short or foreign for the detector",
+    Reason.UNSCORABLE: "no score: too short, foreign, a table or code",
     Reason.HUMAN_SCORED_SYNTHETIC: "declared human, scored as machine text",
     Reason.SCORE_TOO_HIGH: "synthetic and above max_ai_score",
+    Reason.SHARED_NGRAMS: "shares a run of words with the reference set",
+    Reason.REFERENCE_COPY: "a copy or near copy of a reference document",
     Reason.EXACT_COPY: "the same text as a document that ranks higher",
+    Reason.NEAR_COPY: "nearly the text of a kept document that ranks higher",
+    Reason.USED_BEFORE: "used, it or a near copy, in max_uses builds before",
+    Reason.TOO_DEEP: "more than max_generation rounds from human text",
     Reason.MIXTURE: "more of its origin than the share or size asked for",
 }
 
@@ -92,6 +129,10 @@ FACTS = pa.schema(
         (BYTES, pa.int32()),
         (WORDS, pa.int32()),
         (CREATED, pa.int64()),
+        (REVIEWED, pa.uint8()),
+        (SOURCE, pa.string()),
+        (SYNTH_GENERATION, pa.int32()),
+        (PARENTS, pa.list_(pa.uint64())),
         (REASON, pa.uint8()),
         (ERROR, pa.string()),
         (POSITION, pa.string()),
@@ -108,12 +149,25 @@ JUDGED = pa.schema(
         (IDENTITY, pa.uint64()),
         (BYTES, pa.int32()),
         (WORDS, pa.int32()),
-        (CREATED, pa.int64()),
+        (RANK, pa.uint64()),
+        (SOURCE_KEY, pa.uint64()),
         (DECLARED, pa.uint8()),
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
     ]
 )
+
+# What a document is left out for, where that is another document: its content hash,
+# how similar the two are, the number of the build that had it, how many builds had it;
+# and one more than the document's own generation. Zeros where there is none.
+_MATCH = [
+    (MATCH_HI, pa.uint64()),
+    (MATCH_LO, pa.uint64()),
+    (SIMILARITY, pa.float32()),
+    (MATCH_BUILD, pa.uint64()),
+    (USES, pa.int32()),
+    (DEPTH, pa.int32()),
+]
 
 # After that: its place in the random order instead of its content.
 DECIDED = pa.schema(
@@ -124,18 +178,29 @@ DECIDED = pa.schema(
         (IDENTITY, pa.uint64()),
         (BYTES, pa.int32()),
         (WORDS, pa.int32()),
+        (RANK, pa.uint64()),
+        (SOURCE_KEY, pa.uint64()),
         (DECLARED, pa.uint8()),
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
+        *_MATCH,
     ]
 )
 
 # And with the last decision: how often it is in the set.
-DECISION = pa.schema([*DECIDED, (COPIES, pa.int32())])
+DECISION = pa.schema(
+    [
+        *(field for field in DECIDED if field.name not in (RANK, SOURCE_KEY)),
+        (COPIES, pa.int32()),
+    ]
+)
 
 # Of that, what has to travel: the rest stands in the sidecar of the block.
 VERDICT = pa.schema(
-    [DECISION.field(name) for name in (BLOCK, ROW, ORIGIN, REASON, COPIES)]
+    [
+        DECISION.field(name)
+        for name in (BLOCK, ROW, ORIGIN, REASON, *(name for name, _ in _MATCH), COPIES)
+    ]
 )
 
 # What is read of a document, under its one name, whatever the input called it.
@@ -149,6 +214,7 @@ DOCUMENT = pa.schema(
         (GENERATOR, pa.string()),
         (SYNTH_GENERATION, pa.int32()),
         (PARENT_IDS, pa.list_(pa.string())),
+        (REVIEWED, pa.bool_()),
         (METADATA, pa.string()),
     ]
 )
@@ -168,6 +234,7 @@ SHARD = pa.schema(
         (GENERATOR, pa.string()),
         (SYNTH_GENERATION, pa.int32()),
         (PARENT_IDS, pa.list_(pa.string())),
+        (REVIEWED, pa.bool_()),
         (AI_SCORE, pa.float32()),
         (CONTENT_HASH, pa.string()),
         (BUILD_ID, pa.string()),

@@ -119,6 +119,16 @@ def normalise(column: pa.Array) -> pa.Array:
     return text_column(*collapse_blanks(*_compose(data, offsets)))
 
 
+def count_words(normalised: pa.Array) -> np.ndarray:
+    """Returns the number of words of each text, int32: what spaces part.
+
+    Args:
+      normalised: Text as `normalise` returns it.
+    """
+    spaces = pc.count_substring(normalised, " ").to_numpy().astype(np.int32)
+    return spaces + (np.diff(text_buffers(normalised)[1]) > 0)
+
+
 def replace_characters(
     data: np.ndarray, offsets: np.ndarray, characters: CharacterMap
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,13 @@ import numpy as np
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin
 
-KEEP_RULES = ("human", "longest", "oldest")
+KEEP_RULES = ("reviewed", "human", "longest", "oldest")
+
+# Rules share the 64 bits of a rank: one for the reference set, one for reviewed, one
+# for human, 31 for the size and these for the time.
+_TIME_BITS = 30
+_TICK_MS = 10_000
+_FIRST_TICK = -536_466_240  # the year 1800
 
 
 def check_keep(keep: Sequence[str]) -> None:
@@ -58,25 +64,38 @@ def find_exact_copies(
     return copies
 
 
-def rank_keys(
+def rank_documents(
     keep: Sequence[str],
+    declared: np.ndarray,
     origin: np.ndarray,
+    reviewed: np.ndarray,
     size: np.ndarray,
     created: np.ndarray,
-    last: Sequence[np.ndarray],
-) -> list[np.ndarray]:
-    """Returns the keys by which copies are ranked, for `find_exact_copies`.
+) -> np.ndarray:
+    """Returns the rank of each document among its copies, uint64; the lowest stays.
+
+    Documents of a reference set have ranks below `schema.RANK_OTHERS`.
 
     Args:
       keep: Rules of `KEEP_RULES`, the most important first.
-      origin: `Origin` codes.
-      size: Bytes of the text as it came.
-      created: Milliseconds since 1970; unknown times are the largest int64.
-      last: Keys that decide what the rules leave open.
+      declared: `Origin` codes as declared.
+      origin: `Origin` codes as decided.
+      reviewed: Whether somebody has read and approved each.
+      size: Bytes of the text as it came, below 2 GiB.
+      created: Milliseconds since 1970; unknown times are the largest int64. Told apart
+        to ten seconds, between the years 1800 and 2140.
     """
+    longest = np.iinfo(np.int32).max - size.astype(np.int64)
+    oldest = np.clip(created // _TICK_MS - _FIRST_TICK, 0, (1 << _TIME_BITS) - 1)
     keys = {
-        "human": (origin != Origin.HUMAN).astype(np.uint8),
-        "longest": -size.astype(np.int64),
-        "oldest": created,
+        "reviewed": (1, reviewed == 0),
+        "human": (1, origin != Origin.HUMAN),
+        "longest": (31, longest),
+        "oldest": (_TIME_BITS, oldest),
     }
-    return [*(keys[rule] for rule in keep), *last]
+    rank = (declared != Origin.REFERENCE).astype(np.uint64)
+    used = 1
+    for bits, values in (keys[rule] for rule in keep):
+        rank = (rank << np.uint64(bits)) | values.astype(np.uint64)
+        used += bits
+    return rank << np.uint64(64 - used)

@@ -12,12 +12,13 @@ import pyarrow as pa
 from synthfilter.core import books, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
 from synthfilter.core.errors import ShortageError
-from synthfilter.core.hashing import mix, order_hash
+from synthfilter.core.hashing import hash_texts, mix, order_hash
 from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.uses import partition_of_hash
 from synthfilter.decisions import mixture, origin
-from synthfilter.decisions.copies import find_exact_copies, rank_keys
+from synthfilter.decisions.copies import find_exact_copies, rank_documents
 from synthfilter.decisions.mixture import Bound, Selection, Shortage, Targets
-from synthfilter.decisions.summary import Summary, sum_slices
+from synthfilter.decisions.summary import Summary, sum_slices, sum_sources
 
 _NO_TIME = np.iinfo(np.int64).max
 
@@ -26,9 +27,11 @@ def judge_facts(
     facts: pa.RecordBatch,
     block: int,
     declared: Origin,
-    threshold: float,
+    threshold: np.ndarray,
     flagged_human: str,
     max_ai_score: float | None,
+    language_policy: str,
+    keep: Sequence[str],
 ) -> pa.RecordBatch:
     """Returns `schema.JUDGED` rows for the facts of one block.
 
@@ -39,6 +42,8 @@ def judge_facts(
       threshold: See `origin.judge`, as for the rest.
       flagged_human: See there.
       max_ai_score: See there.
+      language_policy: See there.
+      keep: Which of several copies stays, see `copies.rank_documents`.
     """
     rows = facts.num_rows
     claims = np.full(rows, declared, np.uint8)
@@ -49,11 +54,13 @@ def judge_facts(
         threshold,
         flagged_human,
         max_ai_score,
+        language_policy,
     )
     columns = {
         schema.BLOCK: np.full(rows, block, np.int64),
         schema.ROW: np.arange(rows, dtype=np.int32),
-        schema.CREATED: facts.column(schema.CREATED).fill_null(_NO_TIME),
+        schema.RANK: rank_facts(facts, claims, who, keep),
+        schema.SOURCE_KEY: source_keys(facts.column(schema.SOURCE)),
         schema.DECLARED: claims,
         schema.ORIGIN: who,
         schema.REASON: reason,
@@ -65,6 +72,22 @@ def judge_facts(
         ],
         schema=schema.JUDGED,
     )
+
+
+def rank_facts(
+    facts: pa.RecordBatch, declared: np.ndarray, who: np.ndarray, keep: Sequence[str]
+) -> np.ndarray:
+    """Returns the rank of each document among its copies; see `rank_documents`."""
+    created = facts.column(schema.CREATED).fill_null(_NO_TIME).to_numpy()
+    reviewed, size = column(facts, schema.REVIEWED), column(facts, schema.BYTES)
+    return rank_documents(keep, declared, who, reviewed, size, created)
+
+
+def source_keys(source: pa.Array) -> np.ndarray:
+    """Returns a uint64 for each name of a source, 0 for none."""
+    coded = source.dictionary_encode()
+    names = np.append(hash_texts(coded.dictionary)[0], np.uint64(0))
+    return names[coded.indices.fill_null(len(coded.dictionary)).to_numpy()]
 
 
 def split_by_content(
@@ -79,19 +102,16 @@ def content_partitions(judged: pa.RecordBatch, partitions: int) -> np.ndarray:
     # What is out already has no copies, and all empty texts would meet in one place.
     out = column(judged, schema.REASON) != Reason.KEPT
     apart = mix(column(judged, schema.BLOCK).view(np.uint64))
-    apart += column(judged, schema.ROW).astype(np.uint64)
+    apart = mix(apart + column(judged, schema.ROW).astype(np.uint64))
     key = np.where(out, apart, column(judged, schema.CONTENT_HI))
-    return (key % np.uint64(partitions)).astype(np.int64)
+    return partition_of_hash(key, partitions)
 
 
-def settle_copies(
-    batches: Iterable[pa.RecordBatch], keep: Sequence[str], seed: int
-) -> pa.RecordBatch:
+def settle_copies(batches: Iterable[pa.RecordBatch], seed: int) -> pa.RecordBatch:
     """Returns the `schema.DECIDED` rows of one partition.
 
     Args:
       batches: `schema.JUDGED` rows.
-      keep: Which copy stays, see `copies.rank_keys`.
       seed: Of the random order.
     """
     judged = concat_batches(batches)
@@ -99,21 +119,39 @@ def settle_copies(
     hi, lo = value[schema.CONTENT_HI], value[schema.CONTENT_LO]
     reason = value[schema.REASON].copy()
     still_in = np.flatnonzero(reason == Reason.KEPT)
-    places = [value[n] for n in (schema.IDENTITY, schema.BLOCK, schema.ROW)]
-    rank = rank_keys(
-        keep, value[schema.ORIGIN], value[schema.BYTES], value[schema.CREATED], places
-    )
+    rank = [value[n] for n in (schema.RANK, schema.IDENTITY, schema.BLOCK, schema.ROW)]
     copies = find_exact_copies(
         hi[still_in],
         lo[still_in],
         value[schema.WORDS][still_in],
         [key[still_in] for key in rank],
     )
-    reason[still_in[copies]] = Reason.EXACT_COPY
-    value |= {schema.ORDER: order_hash(hi, lo, seed), schema.REASON: reason}
+    again = still_in[copies]
+    content = mix(hi) ^ lo
+    known = content[still_in][value[schema.DECLARED][still_in] == Origin.REFERENCE]
+    in_reference = np.isin(content[again], known)
+    reason[again] = np.where(in_reference, Reason.REFERENCE_COPY, Reason.EXACT_COPY)
+    is_copy = np.zeros(len(reason), np.uint8)
+    is_copy[again] = 1
+    value |= {
+        schema.ORDER: order_hash(hi, lo, seed),
+        schema.REASON: reason,
+        schema.MATCH_HI: hi * is_copy,
+        schema.MATCH_LO: lo * is_copy,
+        schema.SIMILARITY: is_copy.astype(np.float32),
+        schema.MATCH_BUILD: np.zeros(len(reason), np.uint64),
+        schema.USES: np.zeros(len(reason), np.int32),
+        schema.DEPTH: np.zeros(len(reason), np.int32),
+    }
     return pa.RecordBatch.from_arrays(
         [pa.array(value[name]) for name in schema.DECIDED.names], schema=schema.DECIDED
     )
+
+
+def leave_reference(decided: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the rows that are no documents of a reference set."""
+    mine = column(decided, schema.DECLARED) != Origin.REFERENCE
+    return decided if mine.all() else decided.filter(pa.array(mine))
 
 
 def summarise(decided: pa.RecordBatch, unit: str) -> Summary:
@@ -132,6 +170,7 @@ def summarise(decided: pa.RecordBatch, unit: str) -> Summary:
             who,
             np.where(alive, value[schema.BYTES], 0),
         ),
+        sources=sum_sources(value[schema.SOURCE_KEY], value[schema.REASON]),
     )
 
 
@@ -260,12 +299,13 @@ def choose(
             value[schema.ORDER][mine], value[schema.IDENTITY][mine], selection
         )
     reason = np.where(alive & (copies == 0), Reason.MIXTURE, value[schema.REASON])
-    columns = [
-        pa.array(reason.astype(np.uint8)) if name == schema.REASON else array
-        for name, array in zip(schema.DECIDED.names, decided.columns, strict=True)
-    ]
+    known = {name: decided.column(name) for name in schema.DECIDED.names}
+    known |= {
+        schema.REASON: pa.array(reason.astype(np.uint8)),
+        schema.COPIES: pa.array(copies),
+    }
     return pa.RecordBatch.from_arrays(
-        [*columns, pa.array(copies)], schema=schema.DECISION
+        [known[name] for name in schema.DECISION.names], schema=schema.DECISION
     )
 
 

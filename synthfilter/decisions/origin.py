@@ -6,24 +6,27 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 
 FLAGGED_HUMAN_POLICIES = ("reclassify", "drop", "keep")
+LANGUAGE_POLICIES = ("declared", "drop")
 
 
 def check_policy(flagged_human: str) -> None:
     """Raises UserError unless the policy is known."""
-    if flagged_human not in FLAGGED_HUMAN_POLICIES:
-        raise UserError(
-            f"flagged_human must be one of {', '.join(FLAGGED_HUMAN_POLICIES)}, "
-            f"got {flagged_human!r}"
-        )
+    _check_choice("flagged_human", flagged_human, FLAGGED_HUMAN_POLICIES)
+
+
+def check_language_policy(language_policy: str) -> None:
+    """Raises UserError unless the policy is known."""
+    _check_choice("language_policy", language_policy, LANGUAGE_POLICIES)
 
 
 def judge(
     declared: np.ndarray,
     score: np.ndarray,
     unusable: np.ndarray,
-    threshold: float,
+    threshold: np.ndarray,
     flagged_human: str,
     max_ai_score: float | None,
+    language_policy: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the origin and the reason so far (KEPT: still in) of each document.
 
@@ -32,10 +35,14 @@ def judge(
       score: float32 in [0, 1], the higher the more like machine text; NaN = the
         detector cannot tell.
       unusable: `Reason` codes found while reading; KEPT where there is none.
-      threshold: From this score on a document counts as machine text.
+      threshold: float32; from this score on each document counts as machine text.
       flagged_human: What to do with declared human documents that do: `reclassify`
         as synthetic, `drop`, or `keep` as human.
       max_ai_score: Declared synthetic documents above it are dropped; None = none are.
+      language_policy: What to do with declared documents without a score: `declared`
+        leaves them as they are, `drop` drops them. Without a score and a declared
+        origin a document is neither and is always dropped. Nobody scores a reference
+        set.
     """
     flagged = score >= threshold
     origin = np.where(
@@ -45,7 +52,10 @@ def judge(
     )
     suspects = flagged & (declared == Origin.HUMAN)
     reason = unusable.copy()
-    unscorable = np.isnan(score) & (declared == Origin.UNKNOWN)
+    unscorable = np.isnan(score)
+    if language_policy == "declared":
+        unscorable &= declared == Origin.UNKNOWN
+    unscorable &= declared != Origin.REFERENCE
     reason[unscorable & (reason == Reason.KEPT)] = Reason.UNSCORABLE
     if flagged_human == "reclassify":
         origin = np.where(suspects, Origin.SYNTHETIC, origin)
@@ -55,3 +65,8 @@ def judge(
         high = (declared == Origin.SYNTHETIC) & (score > max_ai_score)
         reason[high & (reason == Reason.KEPT)] = Reason.SCORE_TOO_HIGH
     return origin.astype(np.uint8), reason
+
+
+def _check_choice(option: str, chosen: str, known: tuple[str, ...]) -> None:
+    if chosen not in known:
+        raise UserError(f"{option} must be one of {', '.join(known)}, got {chosen!r}")

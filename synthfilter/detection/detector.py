@@ -21,13 +21,20 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.text import normalise
 from synthfilter.detection.canonical import canonicalise
 from synthfilter.detection.fasttext_model import parse, synthetic_labels
+from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.library import LibraryModel
 from synthfilter.detection.linear import Evidence, LinearModel
-from synthfilter.detection.settings import DetectorSettings, read_settings
+from synthfilter.detection.settings import (
+    DEFAULT_FPR,
+    DetectorSettings,
+    measured_source,
+    read_settings,
+)
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 DEFAULT_NAME = "detector.bin"
+DEFAULT_SOURCE = "the detector's default"
 
 
 class Detector(Protocol):
@@ -37,7 +44,7 @@ class Detector(Protocol):
       name: For people; in reports and manifests.
       sha256: Of the model file, or of the class's name and version.
       scores_key: Another value means other scores; facts are cached under it.
-      threshold: Scores at or above it count as machine-written, by default.
+      threshold: From which score on a document counts as machine text, by default.
       labels: The labels that the model knows.
     """
 
@@ -51,12 +58,12 @@ class Detector(Protocol):
     def scores_key(self) -> str: ...  # noqa: D102
 
     @property
-    def threshold(self) -> float: ...  # noqa: D102
+    def threshold(self) -> Threshold: ...  # noqa: D102
 
     @property
     def labels(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def threshold_at(self, fpr: float) -> float:
+    def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`."""
         ...
 
@@ -80,9 +87,13 @@ class FastTextDetector:
     model: _Model
 
     @property
-    def threshold(self) -> float:
-        """Scores at or above it count as machine-written, by default."""
-        return self.settings.default_threshold
+    def threshold(self) -> Threshold:
+        """From which score on a document counts as machine text, by default."""
+        own = Threshold.constant(self.settings.default_threshold, DEFAULT_SOURCE)
+        if self.settings.threshold is not None:
+            return own
+        measured = self.settings.measured_thresholds.get(DEFAULT_FPR, own)
+        return dataclasses.replace(measured, source=DEFAULT_SOURCE)
 
     @property
     def scores_key(self) -> str:
@@ -90,19 +101,19 @@ class FastTextDetector:
         said = f"{self.sha256} {self.settings!r}"
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def threshold_at(self, fpr: float) -> float:
+    def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`.
 
         Raises:
           ValueError: None was measured at that rate.
         """
-        return threshold_at(self.settings.thresholds, fpr, self.name)
+        return threshold_at(self.settings.measured_thresholds, fpr, self.name)
 
     def score(self, normalised: pa.Array) -> np.ndarray:
         """Returns the probability that each text is machine-written.
 
-        Under equally many human and machine-written documents. NaN where no token is
-        in the model's vocabulary, as in empty text.
+        Under equally many human and machine-written documents. NaN where there is too
+        little to go by (`DetectorSettings.is_scorable`), as in empty text.
 
         Args:
           normalised: A string column as `core.text.normalise` returns it.
@@ -118,7 +129,7 @@ class ClassDetector:
 
     name: str
     sha256: str
-    threshold: float
+    threshold: Threshold
     labels: tuple[str, ...]
     instance: Any
 
@@ -127,14 +138,16 @@ class ClassDetector:
         """Changes with the class's name and version."""
         return self.sha256
 
-    def threshold_at(self, fpr: float) -> float:
-        """Returns the threshold at that rate, as the class or its table knows it.
+    def threshold_at(self, fpr: float) -> Threshold:
+        """Returns the threshold at that rate, if the class has a method for it.
 
         Raises:
           ValueError: The class knows none.
         """
         own = getattr(self.instance, "threshold_at", None)
-        return float(own(fpr)) if own else threshold_at({}, fpr, self.name)
+        if own is None:
+            return threshold_at({}, fpr, self.name)
+        return Threshold.constant(float(own(fpr)), measured_source(fpr))
 
     def score(self, normalised: pa.Array) -> np.ndarray:
         """Returns the class's scores.
@@ -191,7 +204,9 @@ def default_model_path() -> str:
     )
 
 
-def threshold_at(thresholds: Mapping[float, float], fpr: float, name: str) -> float:
+def threshold_at(
+    thresholds: Mapping[float, Threshold], fpr: float, name: str
+) -> Threshold:
     """Returns the threshold measured at a false-positive rate.
 
     Raises:
@@ -270,7 +285,9 @@ def _load_class(path: str) -> ClassDetector:
     detector = ClassDetector(
         name=str(getattr(instance, "name", path)),
         sha256=hashlib.sha256(json.dumps([path, version]).encode()).hexdigest(),
-        threshold=float(getattr(instance, "threshold", 0.5)),
+        threshold=Threshold.constant(
+            float(getattr(instance, "threshold", 0.5)), DEFAULT_SOURCE
+        ),
         labels=tuple(getattr(instance, "labels", ("human", "synthetic"))),
         instance=instance,
     )

@@ -1,25 +1,17 @@
-"""Rates with their uncertainty: by threshold, by length, by group."""
+"""Rates with their uncertainty: by threshold and by group."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from synthfilter.detection.calibration import TARGET_FPRS
 from synthfilter.detection.evaluation import auroc, threshold_at_fpr
-
-BAND_STARTS = (0, 50, 100, 200, 400)
-BANDS = ("under 50", "50 to 99", "100 to 199", "200 to 399", "400 and more")
-"""Lengths in words; `BAND_STARTS` has the first of each."""
+from synthfilter.detection.lengths import BAND_STARTS, length_bands
 
 _Z = 1.959963984540054
 """Of a two-sided 95% interval."""
-
-
-def length_bands(words: np.ndarray) -> np.ndarray:
-    """Returns the index in `BANDS` of each length."""
-    return np.searchsorted(BAND_STARTS, words, side="right") - 1
 
 
 def wilson_interval(hits: int, of: int) -> tuple[float, float]:
@@ -33,8 +25,15 @@ def wilson_interval(hits: int, of: int) -> tuple[float, float]:
     return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
 
 
-def rate_at_least(scores: np.ndarray, threshold: float) -> dict[str, Any] | None:
-    """Returns which share of scores reach a threshold, as JSON; None of no scores."""
+def rate_at_least(
+    scores: np.ndarray, threshold: float | np.ndarray
+) -> dict[str, Any] | None:
+    """Returns which share of scores reach a threshold, as JSON; None of no scores.
+
+    Args:
+      scores: None NaN.
+      threshold: One for all, or one for each.
+    """
     if not len(scores):
         return None
     hits = int((scores >= threshold).sum())
@@ -44,20 +43,57 @@ def rate_at_least(scores: np.ndarray, threshold: float) -> dict[str, Any] | None
 
 def rate_name(fpr: float) -> str:
     """Returns a false-positive rate as the key that files have for it, as 0.01."""
-    return f"{fpr:g}"
+    return str(float(fpr))
 
 
-def find_thresholds(human: np.ndarray, needed: float = 1.0) -> dict[float, float]:
-    """Returns the threshold for each of `TARGET_FPRS` that can be measured.
+def find_thresholds(
+    human: np.ndarray, needed: float = 1.0, fprs: Sequence[float] = TARGET_FPRS
+) -> dict[float, float]:
+    """Returns the threshold for each false-positive rate that can be measured.
 
     Args:
       human: Scores of human documents, none NaN.
       needed: How many of them must be allowed to score above, at least.
+      fprs: The rates.
     """
     return {
         fpr: threshold_at_fpr(human, fpr)
-        for fpr in TARGET_FPRS
+        for fpr in fprs
         if len(human) >= documents_needed(fpr, needed)
+    }
+
+
+def thresholds_by_length(
+    human: np.ndarray, words: np.ndarray, fpr: float, needed: float = 1.0
+) -> dict[int, float]:
+    """Returns thresholds by the first number of words that they hold for.
+
+    Neighbouring bands of `lengths.BANDS` are one until there are enough documents, so
+    that every document is in a band of which the rate was measured, and all together
+    keep it.
+
+    Args:
+      human: Scores of human documents, none NaN.
+      words: Their lengths.
+      fpr: The false-positive rate of each band.
+      needed: How many documents of a band must be allowed to score above, at least.
+
+    Returns:
+      The first key is 0; nothing where all together are not enough.
+    """
+    band = length_bands(words)
+    joined: list[list[int]] = []
+    waiting: list[int] = []
+    for number in range(len(BAND_STARTS)):
+        waiting.append(number)
+        if np.isin(band, waiting).sum() >= documents_needed(fpr, needed):
+            joined.append(waiting)
+            waiting = []
+    if joined:
+        joined[-1] += waiting
+    return {
+        BAND_STARTS[numbers[0]]: threshold_at_fpr(human[np.isin(band, numbers)], fpr)
+        for numbers in joined
     }
 
 

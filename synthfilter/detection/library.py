@@ -19,6 +19,7 @@ from synthfilter.detection.tokens import (
     token_bounds,
     token_lines,
     tokens_per_document,
+    words_per_document,
 )
 
 _OFFSET = 1e-5
@@ -49,7 +50,7 @@ class LibraryModel:
         Every token counts as known: the library does not say which are.
         """
         data, offsets = text_buffers(column)
-        tokens = np.zeros(len(offsets) - 1, np.int64)
+        tokens, words = np.zeros((2, len(offsets) - 1), np.int64)
         share = np.full(len(tokens), np.nan)
         step = max(1, int(len(tokens) * CHUNK_BYTES / max(len(data), 1)))
         for row in range(0, len(tokens), step):
@@ -58,11 +59,14 @@ class LibraryModel:
             start, end = token_bounds(text, cut, self._tokens)
             first = tokens_per_document(start, cut)
             tokens[row : row + step] = np.diff(first)
+            words[row : row + step] = words_per_document(
+                text, start, end, first, self._tokens
+            )
             lines = token_lines(text, start, end, first)
             share[row : row + step] = [self._probability(line) for line in lines]
         with np.errstate(divide="ignore"):
             logit = np.log(share) - np.log1p(-share)
-        return Evidence(logit, tokens, tokens)
+        return Evidence(logit, tokens, tokens, words)
 
     def _probability(self, line: bytes) -> float:
         """Returns the probability of machine-written text; NaN without a feature."""

@@ -19,6 +19,7 @@ from synthfilter.detection.tokens import (
     check_tokenisation,
     token_bounds,
     tokens_per_document,
+    words_per_document,
 )
 from synthfilter.detection.word_table import WordTable, concatenated
 
@@ -27,6 +28,7 @@ CHUNK_BYTES = 1 << 18
 
 _NEXT_WORD = np.uint64(116049371)
 _END_OF_LINE = b"</s>"
+_NOT_COUNTED = np.zeros(0, np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +40,19 @@ class Evidence:
         of the document is in the model.
       tokens: int64, tokens in the document.
       known: int64, those of them that are in the vocabulary.
+      words: int64, those of them that are words (`tokens.words_per_document`); all of
+        them where it is left out.
     """
 
     logit: np.ndarray
     tokens: np.ndarray
     known: np.ndarray
+    words: np.ndarray = dataclasses.field(default_factory=lambda: _NOT_COUNTED)
+
+    def __post_init__(self) -> None:
+        """Takes every token for a word where words were not counted."""
+        if self.words is _NOT_COUNTED:
+            object.__setattr__(self, "words", self.tokens)
 
 
 class LinearModel:
@@ -95,7 +105,7 @@ class LinearModel:
             row = until
         if not parts:
             empty = np.zeros(0, np.int64)
-            return Evidence(np.zeros(0), empty, empty)
+            return Evidence(np.zeros(0), empty, empty, empty)
         columns = zip(*map(dataclasses.astuple, parts), strict=True)
         return Evidence(*map(np.concatenate, columns))
 
@@ -111,13 +121,15 @@ class LinearModel:
         weight = self._word_weight.take(ids)
         tokens = np.diff(first)
         known = tokens - np.diff(np.searchsorted(unknown, first))
+        words = words_per_document(data, start, end, first, self._tokens)
         total, grams = self._sum_features(weight, hashes, first)
         count = known + grams
         if self._end_weight is not None:
             total += self._end_weight
             count += 1
         with np.errstate(invalid="ignore"):
-            return Evidence(np.where(count > 0, total / count, np.nan), tokens, known)
+            logit = np.where(count > 0, total / count, np.nan)
+        return Evidence(logit, tokens, known, words)
 
     def _sum_features(
         self, weight: np.ndarray, hashes: np.ndarray, first: np.ndarray

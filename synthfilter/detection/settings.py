@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from synthfilter.detection.lengths import Threshold, read_bands
 from synthfilter.detection.linear import Evidence
 from synthfilter.detection.tokens import SPACES, check_tokenisation
 
@@ -31,9 +32,13 @@ class DetectorSettings:
       min_tokens: A document with fewer has no score.
       min_known_share: A document of whose tokens a smaller share is in the vocabulary
         has no score: it is in another language, say.
+      min_word_share: A document of whose tokens a smaller share are words, and not
+        numbers or marks, has no score: it is a table or code, say.
       slope: Of the logistic calibration.
       intercept: Of the logistic calibration.
       thresholds: Score thresholds by measured false-positive rate.
+      thresholds_by_length: The same for bands of lengths, of some of these rates: by
+        rate, and then by the first number of words of a band.
       threshold: The default threshold; None takes that at a rate of 1%, else 0.5.
       labels: Further label names, `{"synthetic": [...], "human": [...]}`.
     """
@@ -46,9 +51,13 @@ class DetectorSettings:
     length_cap: int = 400
     min_tokens: int = 1
     min_known_share: float = 0.0
+    min_word_share: float = 0.0
     slope: float = 1.0
     intercept: float = 0.0
     thresholds: Mapping[float, float] = dataclasses.field(default_factory=dict)
+    thresholds_by_length: Mapping[float, Mapping[int, float]] = dataclasses.field(
+        default_factory=dict
+    )
     threshold: float | None = None
     labels: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
 
@@ -59,11 +68,17 @@ class DetectorSettings:
             _check(math.isfinite(getattr(self, field)), field, "a number", self)
         _check(self.length_cap >= 1, "length_cap", "at least 1", self)
         _check(self.min_tokens >= 1, "min_tokens", "at least 1", self)
-        share = self.min_known_share
-        _check(0 <= share <= 1, "min_known_share", "in [0, 1]", self)
+        for field in ("min_known_share", "min_word_share"):
+            _check(0 <= getattr(self, field) <= 1, field, "in [0, 1]", self)
         _check(self.slope > 0, "slope", "above 0", self)
         shares = [*self.thresholds, *self.thresholds.values()]
         _check(all(0 <= x <= 1 for x in shares), "thresholds", "in [0, 1]", self)
+        bands = self.thresholds_by_length
+        shares = [value for band in bands.values() for value in band.values()]
+        inside = all(0 <= x <= 1 for x in shares)
+        _check(inside, "thresholds_by_length", "in [0, 1]", self)
+        known = set(bands) <= set(self.thresholds)
+        _check(known, "thresholds_by_length", "at rates that thresholds has", self)
         _check(
             self.threshold is None or 0 <= self.threshold <= 1,
             "threshold",
@@ -78,6 +93,18 @@ class DetectorSettings:
             return self.threshold
         return self.thresholds.get(DEFAULT_FPR, 0.5)
 
+    @property
+    def measured_thresholds(self) -> dict[float, Threshold]:
+        """The thresholds by false-positive rate, each by length where it is known."""
+        return {
+            fpr: Threshold.by_length(
+                overall,
+                self.thresholds_by_length.get(fpr, {}),
+                measured_source(fpr),
+            )
+            for fpr, overall in self.thresholds.items()
+        }
+
     def document_logit(self, evidence: Evidence) -> np.ndarray:
         """Returns what the calibration sees: the logit, grown with length."""
         length = np.minimum(evidence.tokens, self.length_cap)
@@ -87,6 +114,7 @@ class DetectorSettings:
         """Returns for which documents the model has enough to go by."""
         known, tokens = evidence.known, evidence.tokens
         enough = (known > 0) & (tokens >= self.min_tokens)
+        enough &= evidence.words >= self.min_word_share * tokens
         return enough & (known >= self.min_known_share * tokens)
 
     def calibrate(self, evidence: Evidence) -> np.ndarray:
@@ -96,6 +124,11 @@ class DetectorSettings:
             score = (1 / (1 + np.exp(-logit))).astype(np.float32)
         score[~self.is_scorable(evidence)] = np.nan
         return score
+
+
+def measured_source(fpr: float) -> str:
+    """Returns what people are told of a threshold that the detector itself has."""
+    return f"the detector's at FPR {fpr:g}"
 
 
 def read_settings(data: bytes, name: str) -> DetectorSettings:
@@ -122,11 +155,13 @@ def read_settings(data: bytes, name: str) -> DetectorSettings:
         "length_cap": _count,
         "min_tokens": _count,
         "min_known_share": _number,
+        "min_word_share": _number,
         "length_exponent": _number,
         "slope": _number,
         "intercept": _number,
         "threshold": _number,
         "thresholds": _rates,
+        "thresholds_by_length": _rates_by_length,
         "labels": _names,
     }
     fields = {}
@@ -172,6 +207,11 @@ def _number(value: Any) -> float:
 def _rates(value: Any) -> dict[float, float]:
     items = _typed(value, dict, "an object of rate to threshold").items()
     return {float(rate): _number(threshold) for rate, threshold in items}
+
+
+def _rates_by_length(value: Any) -> dict[float, dict[int, float]]:
+    items = _typed(value, dict, "an object of rate to thresholds").items()
+    return {float(rate): read_bands(bands) for rate, bands in items}
 
 
 def _names(value: Any) -> dict[str, list[str]]:

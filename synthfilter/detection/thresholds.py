@@ -3,21 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.detection.detector import Detector, threshold_at
+from synthfilter.detection.lengths import Threshold, read_bands
 
 FORMAT = "synthfilter calibration"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+AS_GIVEN = "as given"
 
-
-class Threshold(NamedTuple):
-    """A score from which on documents count as machine text, and who says so."""
-
-    value: float
-    source: str
+# Just above 1, where human documents score 1.
+_ABOVE_ALL = 1.001
 
 
 def identify(detector: Detector) -> dict[str, str]:
@@ -69,24 +67,22 @@ def choose_threshold(
     """
     check_threshold_options(threshold, target_fpr, calibration)
     if threshold is not None:
-        return Threshold(threshold, "as given")
+        return Threshold.constant(float(threshold), AS_GIVEN)
     if target_fpr is None:
-        return Threshold(detector.threshold, "the detector's default")
+        return detector.threshold
     try:
         if calibration is None:
-            found = detector.threshold_at(target_fpr)
-            return Threshold(found, f"the detector's at FPR {target_fpr:g}")
+            return detector.threshold_at(target_fpr)
         data = storage.read_bytes(calibration)
         table = read_thresholds(data, calibration, detector)
-        found = threshold_at(table, target_fpr, calibration)
+        return threshold_at(table, target_fpr, calibration)
     except ValueError as error:
         raise UserError(str(error)) from error
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    name = calibration.rsplit("/", 1)[-1]
-    return Threshold(found, f"{name} (sha256 {digest}) at FPR {target_fpr:g}")
 
 
-def read_thresholds(data: bytes, name: str, detector: Detector) -> dict[float, float]:
+def read_thresholds(
+    data: bytes, name: str, detector: Detector
+) -> dict[float, Threshold]:
     """Returns the thresholds by false-positive rate of a calibration file.
 
     Args:
@@ -115,20 +111,26 @@ def read_thresholds(data: bytes, name: str, detector: Detector) -> dict[float, f
             f"{name} calibrates other scores (of {str(other)[:80]!r}) than those of "
             f"{detector.name!r}; calibrate again with this detector"
         )
-    return _thresholds(found.get("thresholds"), name)
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    source = f"{name.rsplit('/', 1)[-1]} (sha256 {digest})"
+    return _thresholds(found.get("thresholds"), name, source)
 
 
-def _thresholds(table: Any, name: str) -> dict[float, float]:
+def _thresholds(table: Any, name: str, source: str) -> dict[float, Threshold]:
     try:
         pairs = {
-            float(fpr): float(row["threshold"])
+            float(fpr): Threshold.by_length(
+                float(row["threshold"]),
+                read_bands(row["by_length"]),
+                f"{source} at FPR {float(fpr):g}",
+            )
             for fpr, row in table.items()
-            if row is not None
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{name}: thresholds cannot be read: {error!r}") from error
-    if not all(0 <= x <= 1.001 for pair in pairs.items() for x in pair):
-        raise UserError(f"{name}: expected thresholds between 0 and 1, got {pairs}")
+    values = [value for found in pairs.values() for value in found.values]
+    if not all(0 <= value <= _ABOVE_ALL for value in values):
+        raise UserError(f"{name}: expected thresholds between 0 and 1, got {values}")
     return pairs
 
 

@@ -30,6 +30,7 @@ PADDING = 16
 
 _BLANK, _LETTER, _DIGIT, _MARK = 0, 1, 2, 3
 _APOSTROPHE = ord("'")
+_MARKS_BEFORE = 3
 
 
 def _byte_classes(tokens: str) -> bytes:
@@ -82,6 +83,36 @@ def token_bounds(
     return start, end
 
 
+def words_per_document(
+    data: np.ndarray, start: np.ndarray, end: np.ndarray, first: np.ndarray, tokens: str
+) -> np.ndarray:
+    """Returns how many tokens of each document are words, int64.
+
+    A word begins with a letter; one of `spaces` may have up to three other bytes
+    before it, such as a quote and a bracket.
+
+    Args:
+      data: The bytes that were cut.
+      start: First byte of each token.
+      end: Byte after the last of each.
+      first: As `tokens_per_document` returns it.
+      tokens: How they were cut.
+    """
+    is_word = _are_letters(data[start])
+    if tokens == SPACES:
+        others = np.flatnonzero(~is_word)
+        for k in range(1, _MARKS_BEFORE + 1):
+            others = others[start[others] + k < end[others]]
+            found = _are_letters(data[start[others] + k])
+            is_word[others] = found
+            others = others[~found]
+    words = np.zeros(len(first) - 1, np.int64)
+    filled = np.flatnonzero(first[1:] > first[:-1])
+    if len(filled):
+        words[filled] = np.add.reduceat(is_word, first[filled], dtype=np.int32)
+    return words
+
+
 def check_tokenisation(tokens: str) -> None:
     """Raises ValueError unless `tokens` names a tokenisation."""
     if tokens not in TOKENISATIONS:
@@ -104,6 +135,12 @@ def token_lines(
     words = [raw[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)]
     edges = first.tolist()
     return [b" ".join(words[a:b]) for a, b in itertools.pairwise(edges)]
+
+
+def _are_letters(data: np.ndarray) -> np.ndarray:
+    """Returns a mask of the bytes that are letters or part of one."""
+    lower = (data | np.uint8(0x20)) - np.uint8(ord("a"))
+    return (lower < 26) | (data >= 0x80)
 
 
 def _join_apostrophes(data: np.ndarray, kind: np.ndarray, border: np.ndarray) -> None:

@@ -149,6 +149,8 @@ def _cast(found: pa.Array, wanted: pa.DataType) -> pa.Array:
     """Returns values as another type; each that cannot be is null."""
     if found.type == wanted:
         return found
+    if pa.types.is_boolean(wanted):
+        return pa.nulls(len(found), wanted)
     if pa.types.is_dictionary(found.type):
         found = found.dictionary_decode()
     if pa.types.is_nested(found.type) and pa.types.is_string(wanted):
@@ -223,7 +225,11 @@ def _not_utf8(array: pa.Array) -> np.ndarray:
 
 def _metadata(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> pa.Array:
     """Returns the columns without a field of their own as JSON objects."""
-    used = set(mapping.values())
+    used = {
+        found
+        for name, found in mapping.items()
+        if name != schema.REVIEWED or pa.types.is_boolean(batch.column(found).type)
+    }
     extra = [name for name in batch.schema.names if name not in used]
     own = mapping.get(schema.METADATA)
     if not extra and own is None:

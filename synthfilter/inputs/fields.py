@@ -16,6 +16,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     schema.GENERATOR: ("generator", "model_name", "model"),
     schema.SYNTH_GENERATION: ("synth_generation",),
     schema.PARENT_IDS: ("parent_ids",),
+    schema.REVIEWED: ("reviewed",),
     schema.METADATA: ("metadata",),
 }
 

@@ -226,6 +226,10 @@ def _document_row(
     ]
     generation = record.pop(mapping.get(schema.SYNTH_GENERATION), None)
     parents = record.pop(mapping.get(schema.PARENT_IDS), None)
+    reviewed = record.pop(mapping.get(schema.REVIEWED), None)
+    if not isinstance(reviewed, bool | None):
+        # Something else goes by that name: it stays with the metadata.
+        record[mapping[schema.REVIEWED]], reviewed = reviewed, None
     metadata = record.pop(mapping.get(schema.METADATA), None)
     return (
         strings[0],
@@ -234,6 +238,7 @@ def _document_row(
         *strings[2:],
         None if generation is None else _int32(generation),
         [_string(each) for each in parents] if isinstance(parents, list) else None,
+        reviewed,
         merge_metadata(metadata, record) if metadata or record else None,
         None,
         None,

@@ -11,10 +11,11 @@ from synthfilter.core import books as bookkeeping
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import add_digests
-from synthfilter.core.schema import UNITS
+from synthfilter.core.schema import UNITS, Origin
 from synthfilter.outputs.parquet import FileRecord
 
 MANIFEST = "manifest.json"
+USES_FOLDER = "_uses"
 UNFINISHED = "_unfinished_build.json"
 MANIFEST_VERSION = 1
 
@@ -29,12 +30,18 @@ class ShardRecord:
       written: What was written, repeated documents counted each time: int64
         [human or synthetic, unit].
       digest: Of what was written (`core.hashing.content_digest`).
+      unscored: Documents with text that have no score: int64 [declared origin].
+      uses: What a ledger is to be told of it: a file below the output folder, or None.
     """
 
     files: tuple[FileRecord, ...]
     books: np.ndarray
     written: np.ndarray
     digest: str
+    unscored: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(len(Origin), np.int64)
+    )
+    uses: str | None = None
 
 
 def claim_output(folder: str) -> None:
@@ -68,6 +75,7 @@ def make_manifest(
     shards: Iterable[ShardRecord],
     rows_read: int,
     limited_by: str | None,
+    near_copies: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a build.
 
@@ -92,6 +100,7 @@ def make_manifest(
             "limited_by": limited_by,
         },
         "detector": dict(detector),
+        "near_copies": near_copies,
         "options": dict(options),
         "inputs": list(inputs),
         **{
@@ -135,7 +144,12 @@ def commit(folder: str, manifest: Mapping[str, Any]) -> None:
         storage.delete([path for path in found if path not in named])
     data = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
     storage.write_bytes(storage.join(folder, MANIFEST), data + b"\n")
-    storage.delete([storage.join(folder, UNFINISHED)])
+
+
+def release(folder: str) -> None:
+    """Ends a build: nobody may take the folder over any more."""
+    left = storage.list_below(storage.join(folder, USES_FOLDER))
+    storage.delete([*left, storage.join(folder, UNFINISHED)])
 
 
 def read_manifest(folder: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Shards: documents read again by address, with what was decided about them."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +43,7 @@ def read_block_rows(
     facts: pa.RecordBatch,
     decisions: pa.RecordBatch,
     build_id: str,
-    evidence: Mapping[Reason, str],
+    evidence: Callable[[pa.RecordBatch], pa.Array],
     rejected_text: bool,
 ) -> None:
     """Adds the decided documents of one block to the rows of a shard.
@@ -54,7 +54,7 @@ def read_block_rows(
       facts: Facts of all rows of the block.
       decisions: `schema.DECISION` rows of this block that belong to the shard.
       build_id: Of this build.
-      evidence: What to say beside a reason, where it is the same for all documents.
+      evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
 
     Raises:
@@ -131,8 +131,11 @@ def _told_rows(
     known[schema.ORIGIN_EVIDENCE] = pc.if_else(
         pc.equal(decisions.column(schema.ORIGIN), declared), "declared", "detector"
     )
+    depth = column(decisions, schema.DEPTH)
+    found = pa.array(depth - 1, mask=depth == 0)
+    declared_depth = pc.coalesce(found, known[schema.SYNTH_GENERATION])
     known[schema.SYNTH_GENERATION] = pc.if_else(
-        human, pa.scalar(0, pa.int32()), known[schema.SYNTH_GENERATION]
+        human, pa.scalar(0, pa.int32()), declared_depth
     )
     known[schema.AI_SCORE] = pc.if_else(
         pc.is_nan(facts.column(schema.AI_SCORE)),
@@ -151,7 +154,7 @@ def _told_rows(
 def _rejected(
     table: pa.RecordBatch,
     decisions: pa.RecordBatch,
-    evidence: Mapping[Reason, str],
+    evidence: Callable[[pa.RecordBatch], pa.Array],
     with_text: bool,
 ) -> pa.RecordBatch:
     """Returns the rows with reason and evidence, as `schema.REJECTED`."""
@@ -159,10 +162,7 @@ def _rejected(
     if not with_text:
         nothing = pa.nulls(table.num_rows, pa.large_string())
         table = set_column(table, schema.TEXT, nothing)
-    said = pa.array([evidence.get(each) for each in Reason], pa.string())
-    copies = pc.equal(reason, pa.scalar(int(Reason.EXACT_COPY), pa.uint8()))
-    proof = pc.if_else(copies, table.column(schema.CONTENT_HASH), said.take(reason))
-    columns = [*table.columns, _REASON_TEXT.take(reason), proof]
+    columns = [*table.columns, _REASON_TEXT.take(reason), evidence(decisions)]
     return pa.RecordBatch.from_arrays(columns, schema=schema.REJECTED)
 
 

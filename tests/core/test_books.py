@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthfilter.core import books
-from synthfilter.core.schema import UNITS, Origin, Reason
+from synthfilter.core.schema import UNITS, WRITTEN, Origin, Reason
 
 DOCUMENTS = st.lists(
     st.tuples(
-        st.sampled_from(Origin),
+        st.sampled_from(WRITTEN),
         st.sampled_from([Origin.HUMAN, Origin.SYNTHETIC]),
         st.sampled_from(Reason),
         st.integers(0, 2**31 - 1),

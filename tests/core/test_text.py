@@ -1,11 +1,17 @@
 import unicodedata
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthfilter.core.text import normalise, text_buffers, text_column
+from synthfilter.core.text import (
+    count_words,
+    normalise,
+    text_buffers,
+    text_column,
+)
 
 INVISIBLE = (
     "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
@@ -114,3 +120,11 @@ def test_text_buffers_are_the_bytes_of_the_slice(
     assert raw.tobytes() == "".join(chosen).encode()
     assert offsets[0] == 0
     assert text_column(raw, offsets).to_pylist() == chosen
+
+
+@given(st.lists(st.none() | TEXTS, max_size=5))
+def test_words_are_what_spaces_part(texts: list[str | None]) -> None:
+    normal = normalise(pa.array(texts, pa.string()))
+    found = count_words(normal)
+    assert found.dtype == np.int32
+    assert found.tolist() == [len(text.split()) for text in normal.to_pylist()]

@@ -4,8 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthfilter.core.errors import UserError
-from synthfilter.core.schema import Origin
-from synthfilter.decisions.copies import check_keep, find_exact_copies, rank_keys
+from synthfilter.core.schema import RANK_OTHERS, Origin
+from synthfilter.decisions.copies import (
+    KEEP_RULES,
+    check_keep,
+    find_exact_copies,
+    rank_documents,
+)
 
 # hi, lo, words, rank, place: few values, so that all kinds of clashes come up.
 FEW = st.integers(0, 2)
@@ -56,21 +61,38 @@ def test_no_documents_have_no_copies() -> None:
     assert find([(1, 1, 1, 0, 0)]) == [False]
 
 
-# origin, bytes, created, place: the same text, so one stays.
-HUMAN, SYNTHETIC, _ = Origin
+# origin, reviewed, bytes, created: the same text, so one stays.
+HUMAN, SYNTHETIC, _, REFERENCE = Origin
 UNKNOWN_TIME = np.iinfo(np.int64).max
 SAME = [
-    (SYNTHETIC, 10, 100, 0),
-    (HUMAN, 9, UNKNOWN_TIME, 1),
-    (HUMAN, 9, 500, 2),
-    (SYNTHETIC, 11, 900, 3),
-    (HUMAN, 8, 300, 4),
+    (SYNTHETIC, 0, 10, 100_000),
+    (HUMAN, 0, 9, UNKNOWN_TIME),
+    (HUMAN, 0, 9, 500_000),
+    (SYNTHETIC, 0, 11, 900_000),
+    (HUMAN, 0, 8, 300_000),
+    (SYNTHETIC, 1, 7, 700_000),
 ]
+Copy = tuple[int, int, int, int]
+
+
+def ranks(keep: list[str], copies: list[Copy], reference: bool = False) -> np.ndarray:
+    origin, reviewed, size, created = np.array(copies, np.int64).reshape(-1, 4).T
+    declared = np.full(len(copies), REFERENCE) if reference else origin
+    return rank_documents(
+        keep,
+        declared.astype(np.uint8),
+        origin.astype(np.uint8),
+        reviewed.astype(np.uint8),
+        size.astype(np.int32),
+        created,
+    )
 
 
 @pytest.mark.parametrize(
     ("keep", "stays"),
     [
+        (["reviewed", "human", "longest", "oldest"], 5),
+        (["human", "reviewed", "longest", "oldest"], 2),
         (["human", "longest", "oldest"], 2),
         (["human", "oldest", "longest"], 4),
         (["longest"], 3),
@@ -82,18 +104,70 @@ SAME = [
 def test_the_rules_decide_in_their_order_which_copy_stays(
     keep: list[str], stays: int
 ) -> None:
-    origin, size, created, place = np.array(SAME, np.int64).T
     same = np.ones(len(SAME), np.uint64)
-    rank = rank_keys(
-        keep, origin.astype(np.uint8), size.astype(np.int32), created, [place]
-    )
-    copies = find_exact_copies(same, same, same, rank)
+    place = np.arange(len(SAME))
+    copies = find_exact_copies(same, same, same, [ranks(keep, SAME), place])
     assert np.flatnonzero(~copies).tolist() == [stays]
+
+
+# Years 1800 to 2140 in milliseconds, and numbers that clash often.
+TIMES = st.one_of(
+    st.integers(-5_364_662_400_000, 5_364_662_400_000),
+    st.integers(0, 40_000),
+    st.just(UNKNOWN_TIME),
+)
+SIZES = st.one_of(st.integers(0, 2**31 - 1), st.integers(0, 2))
+COPIES = st.lists(
+    st.tuples(st.sampled_from([HUMAN, SYNTHETIC]), st.integers(0, 1), SIZES, TIMES),
+    min_size=2,
+    max_size=12,
+)
+KEEPS = st.permutations(KEEP_RULES).flatmap(
+    lambda rules: st.integers(0, len(rules)).map(lambda count: rules[:count])
+)
+
+
+@given(KEEPS, COPIES)
+def test_ranks_are_in_the_order_of_the_rules_one_after_the_other(
+    keep: list[str], copies: list[Copy]
+) -> None:
+    def keys(copy: Copy) -> list[int]:
+        origin, reviewed, size, created = copy
+        known = {
+            "reviewed": not reviewed,
+            "human": origin != HUMAN,
+            "longest": -size,
+            "oldest": created // 10_000,
+        }
+        return [known[rule] for rule in keep]
+
+    found = ranks(keep, copies).tolist()
+    for one, first in zip(copies, found, strict=True):
+        for other, second in zip(copies, found, strict=True):
+            assert (first < second) == (keys(one) < keys(other))
+
+
+@given(KEEPS, COPIES)
+def test_documents_of_a_reference_set_rank_before_all_others(
+    keep: list[str], copies: list[Copy]
+) -> None:
+    assert (ranks(keep, copies) >= RANK_OTHERS).all()
+    assert (ranks(keep, copies, reference=True) < RANK_OTHERS).all()
+
+
+def test_times_outside_of_the_years_that_are_told_apart_are_the_first_or_last() -> None:
+    times = [-(2**62), -5_364_662_400_001, 5_373_800_000_000, 2**62, UNKNOWN_TIME]
+    copies = [(HUMAN, 0, 1, time) for time in times]
+    first, second, *late = ranks(["oldest"], copies).tolist()
+    assert first == second
+    assert len(set(late)) == 1
+    assert first < late[0]
 
 
 @pytest.mark.parametrize("keep", [["newest"], ["human", "human"], ["human", ""]])
 def test_rules_that_are_unknown_or_come_twice_are_an_error(keep: list[str]) -> None:
-    with pytest.raises(UserError, match="keep takes each of human, longest, oldest"):
+    rules = "reviewed, human, longest, oldest"
+    with pytest.raises(UserError, match=f"keep takes each of {rules} at most once"):
         check_keep(keep)
 
 

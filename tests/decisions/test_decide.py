@@ -20,8 +20,10 @@ from synthfilter.decisions.decide import (
     count_books,
     find_bound,
     judge_facts,
+    leave_reference,
     plan_mixture,
     settle_copies,
+    source_keys,
     split_by_content,
     summarise,
     weights,
@@ -29,8 +31,8 @@ from synthfilter.decisions.decide import (
 from synthfilter.decisions.mixture import Shortage
 from synthfilter.decisions.summary import Summary, add_summaries
 
-HUMAN, SYNTHETIC, UNKNOWN = Origin
-KEEP = ("human", "longest", "oldest")
+HUMAN, SYNTHETIC, UNKNOWN, REFERENCE = Origin
+KEEP = ("reviewed", "human", "longest", "oldest")
 SHRINK = Shortage("shrink")
 
 # Content (hi and lo), identity, score, bytes, words, reason; texts that are equal have
@@ -44,6 +46,8 @@ FACT = st.builds(
         "bytes": size,
         "words": 1 + content % 5,
         "created": None if size % 3 else size,
+        "reviewed": int(size % 7 == 0),
+        "source": None if size % 5 else f"source {size % 4}",
         "reason": reason,
         "error": None,
         "position": None,
@@ -67,9 +71,11 @@ def judge(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
             pa.RecordBatch.from_pylist(facts, schema=schema.FACTS),
             key,
             declared,
-            0.5,
+            np.full(len(facts), 0.5, np.float32),
             "reclassify",
             0.9,
+            "declared",
+            KEEP,
         )
         for key, (declared, facts) in enumerate(blocks)
     ]
@@ -81,7 +87,12 @@ def settle(judged: list[pa.RecordBatch], partitions: int) -> list[pa.RecordBatch
         for key, part in split_by_content(batch, partitions):
             assert 0 <= key < partitions
             groups.setdefault(key, []).append(part)
-    return [settle_copies(parts, KEEP, seed=5) for parts in groups.values()]
+    return [settle_copies(parts, seed=5) for parts in groups.values()]
+
+
+def settle_for_mixture(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
+    """Settled documents that the mixture is about."""
+    return [leave_reference(batch) for batch in settle(judge(blocks), 3)]
 
 
 def mix(
@@ -126,8 +137,12 @@ def documents(*rows: tuple[Origin, int]) -> pa.RecordBatch:
         "origin": origin.astype(np.uint8),
         "reason": np.zeros(len(rows), np.uint8),
     }
+    zeros = np.zeros(len(rows), np.uint8)
     return pa.RecordBatch.from_arrays(
-        [pa.array(columns[name]) for name in schema.DECIDED.names],
+        [
+            pa.array(columns.get(field.name, zeros)).cast(field.type)
+            for field in schema.DECIDED
+        ],
         schema=schema.DECIDED,
     )
 
@@ -146,7 +161,8 @@ def test_judging_keeps_every_row_and_its_address(blocks) -> None:
                 assert row[name] == fact[name]
             if fact["reason"]:
                 assert row["reason"] == fact["reason"]
-            assert row["origin"] in (HUMAN, SYNTHETIC)
+            written = (HUMAN, SYNTHETIC)
+            assert row["origin"] in (written if declared != REFERENCE else (REFERENCE,))
 
 
 @given(BLOCKS, st.integers(1, 7), st.data())
@@ -167,13 +183,37 @@ def test_copies_do_not_depend_on_partitions_and_batches(
 def test_of_every_text_that_is_in_exactly_one_document_stays(blocks) -> None:
     judged = concat_batches(judge(blocks)).to_pylist()
     decided = by_address(settle(judge(blocks), 3))
-    texts = {(r["content_hi"], r["words"]) for r in judged if r["reason"] == 0}
-    assert sum(row["reason"] == Reason.KEPT for row in decided) == len(texts)
-    for before, after in zip(judged, decided, strict=True):
-        allowed = (
-            (0, Reason.EXACT_COPY) if before["reason"] == 0 else (before["reason"],)
-        )
-        assert after["reason"] in allowed
+    alive = [row for row in judged if row["reason"] == Reason.KEPT]
+    texts = {(row["content_hi"], row["words"]) for row in alive}
+    known = {row["content_hi"] for row in alive if row["declared"] == REFERENCE}
+    kept = [row["reason"] == Reason.KEPT for row in decided]
+    assert sum(kept) == len(texts)
+    for before, after, stays in zip(judged, decided, kept, strict=True):
+        match = (after["match_hi"], after["match_lo"], after["similarity"])
+        if stays or before["reason"] != Reason.KEPT:
+            assert after["reason"] == before["reason"]
+            assert match == (0, 0, 0)
+        else:
+            in_reference = before["content_hi"] in known
+            wanted = Reason.REFERENCE_COPY if in_reference else Reason.EXACT_COPY
+            assert after["reason"] == wanted
+            assert match == (before["content_hi"], before["content_lo"], 1)
+
+
+@given(BLOCKS)
+def test_no_text_of_a_reference_set_is_left_outside_of_it(blocks) -> None:
+    decided = settle_for_mixture(blocks)
+    judged = concat_batches(judge(blocks)).to_pylist()
+    known = {
+        row["content_hi"]
+        for row in judged
+        if row["declared"] == REFERENCE and row["reason"] == Reason.KEPT
+    }
+    texts = {(row["block"], row["row"]): row["content_hi"] for row in judged}
+    for row in by_address(decided):
+        assert row["declared"] != REFERENCE
+        if row["reason"] == Reason.KEPT:
+            assert texts[row["block"], row["row"]] not in known
 
 
 def test_human_then_longest_then_oldest_copy_stays() -> None:
@@ -182,6 +222,7 @@ def test_human_then_longest_then_oldest_copy_stays() -> None:
         "content_lo": 1,
         "ai_score": 0.0,
         "words": 2,
+        "reviewed": 0,
         "reason": 0,
         "error": None,
         "position": None,
@@ -197,6 +238,25 @@ def test_human_then_longest_then_oldest_copy_stays() -> None:
     assert [row["reason"] for row in decided] == [copy, copy, Reason.KEPT, copy]
 
 
+def test_a_reviewed_copy_stays_before_all_others() -> None:
+    same = {"content_hi": 1, "content_lo": 1, "ai_score": 0.0, "words": 2, "reason": 0}
+    human = {**same, "identity": 1, "bytes": 99, "created": 0, "reviewed": 0}
+    machine = {**same, "identity": 2, "bytes": 9, "created": None, "reviewed": 1}
+    decided = by_address(settle(judge([(HUMAN, [human]), (SYNTHETIC, [machine])]), 4))
+    assert [row["reason"] for row in decided] == [Reason.EXACT_COPY, Reason.KEPT]
+
+
+def test_sources_have_a_key_by_their_name_and_none_without_one() -> None:
+    names = pa.array(["a", None, "b", "a", ""])
+    first, none, second, again, empty = source_keys(names).tolist()
+    assert first == again
+    assert none == 0
+    assert len({first, second, empty, none}) == 4
+    assert source_keys(names.slice(1, 3)).tolist() == [none, second, again]
+    for nothing in (pa.array([], pa.string()), pa.array([None], pa.string())):
+        assert source_keys(nothing).tolist() == [0] * len(nothing)
+
+
 @given(
     BLOCKS,
     st.sampled_from(UNITS),
@@ -208,7 +268,7 @@ def test_human_then_longest_then_oldest_copy_stays() -> None:
 def test_the_choice_is_that_of_sorting_all_documents_and_taking_the_first(
     blocks, unit, share, shortage, kind, size
 ) -> None:
-    decided = settle(judge(blocks), 3)
+    decided = settle_for_mixture(blocks)
     asked = {kind: share, "shortage": shortage, "target_size": size}
     try:
         plan, chosen = mix(decided, unit, **asked)
@@ -240,7 +300,7 @@ def test_the_choice_is_that_of_sorting_all_documents_and_taking_the_first(
     BLOCKS, st.integers(0, 10).map(lambda tenths: tenths / 10), st.sampled_from(UNITS)
 )
 def test_decisions_do_not_depend_on_the_borders_of_batches(blocks, share, unit) -> None:
-    decided = settle(judge(blocks), 3)
+    decided = settle_for_mixture(blocks)
     whole = concat_batches(decided)
     single = [whole.slice(row, 1) for row in range(whole.num_rows)]
     try:
@@ -256,14 +316,15 @@ def test_decisions_do_not_depend_on_the_borders_of_batches(blocks, share, unit) 
 
 @given(BLOCKS, st.integers(0, 10).map(lambda tenths: tenths / 10))
 def test_every_document_ends_in_the_books_with_one_reason(blocks, share) -> None:
-    decided = settle(judge(blocks), 3)
+    decided = settle_for_mixture(blocks)
     try:
         _, chosen = mix(decided, "docs", synthetic_fraction=share)
     except ShortageError:
         return
     rows = concat_batches(chosen)
     assert rows.schema.equals(schema.DECISION)
-    check(count_books(rows), sum(len(facts) for _, facts in blocks))
+    read = sum(len(facts) for who, facts in blocks if who != REFERENCE)
+    check(count_books(rows), read)
     kept = column(rows, "reason") == Reason.KEPT
     assert (kept == (column(rows, "copies") > 0)).all()
 
@@ -320,6 +381,7 @@ def test_what_is_out_is_spread_over_the_partitions() -> None:
         "bytes": 0,
         "words": 0,
         "created": None,
+        "reviewed": 0,
         "reason": Reason.UNUSABLE_EMPTY,
         "error": None,
         "position": None,

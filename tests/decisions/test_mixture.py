@@ -25,7 +25,7 @@ from synthfilter.decisions.mixture import (
     split_target,
 )
 
-HUMAN, SYNTHETIC, _ = Origin
+HUMAN, SYNTHETIC, *_ = Origin
 SHRINK, FAIL = Shortage("shrink"), Shortage("fail")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from synthfilter.core.text import normalise
 from synthfilter.detection.detector import default_model_path, load_detector
+from synthfilter.detection.lengths import Threshold
 
 TEXTS = pa.array(["the rain, don't", "delve in a tapestry", "", "qqq"])
 
@@ -83,7 +84,7 @@ def test_a_plain_model_has_the_defaults(model):
     with open(path, "rb") as file:
         assert detector.sha256 == hashlib.sha256(file.read()).hexdigest()
     assert detector.name == "mine.bin"
-    assert detector.threshold == 0.5
+    assert detector.threshold == Threshold.constant(0.5, "the detector's default")
     assert set(detector.labels) == {"__label__human", "__label__synthetic"}
 
 
@@ -93,7 +94,7 @@ def test_the_json_beside_the_model_is_used(model):
     plain, marked = detector.score(
         normalise(pa.array(["The rain, delve!", "**The** `rain`, delve\u2026!"]))
     )
-    assert (detector.name, detector.threshold) == ("n", 0.4)
+    assert (detector.name, detector.threshold.values) == ("n", (0.4,))
     assert plain != marked
     assert marked == detector.score(pa.array(["The rain, delve...!"]))[0]
 
@@ -106,10 +107,31 @@ def test_another_checksum_than_the_pinned_one_is_refused(model):
 
 def test_thresholds_are_those_that_were_measured(model):
     detector = load_detector(model({"thresholds": {"0.05": 0.6, "0.01": 0.8}}))
-    assert detector.threshold == detector.threshold_at(0.01) == 0.8
-    assert detector.threshold_at(0.05) == 0.6
+    assert detector.threshold.values == detector.threshold_at(0.01).values == (0.8,)
+    assert detector.threshold_at(0.05).values == (0.6,)
+    assert detector.threshold_at(0.05).source == "the detector's at FPR 0.05"
     with pytest.raises(ValueError, match=r"at false-positive rates 0\.01, 0\.05, not"):
         detector.threshold_at(0.02)
+
+
+def test_thresholds_follow_the_length_where_the_json_says_so(model):
+    rates = {"0.05": 0.6, "0.01": 0.8}
+    by_length = {"0.01": {"50": 0.9, "200": 0.7}}
+    settings = {"thresholds": rates, "thresholds_by_length": by_length}
+    detector = load_detector(model(settings))
+    assert (
+        str(detector.threshold_at(0.01))
+        == "0.8 under 50 words, 0.9 from 50, 0.7 from 200"
+    )
+    assert detector.threshold.of(np.array([49, 50, 1000])).tolist() == [
+        np.float32(value) for value in (0.8, 0.9, 0.7)
+    ]
+    assert detector.threshold.source == "the detector's default"
+    assert detector.threshold_at(0.05).values == (0.6,)
+    # A default of its own is for every length.
+    fixed = load_detector(model({**settings, "threshold": 0.3}))
+    assert fixed.threshold.values == (0.3,)
+    assert fixed.threshold_at(0.01) == detector.threshold_at(0.01)
 
 
 def test_labels_without_a_known_meaning_are_refused(tmp_path, model, train):
@@ -142,8 +164,8 @@ def test_a_detector_can_be_pickled(model):
 def test_a_class_is_a_detector(module):
     detector = load_detector(f"{module}:LengthDetector")
     assert detector.score(TEXTS).tolist() == pytest.approx([0.75, 0.95, 0, 0.15])
-    assert (detector.name, detector.threshold) == ("length", 0.25)
-    assert detector.threshold_at(0.01) == 0.99
+    assert (detector.name, detector.threshold.values) == ("length", (0.25,))
+    assert detector.threshold_at(0.01).values == (0.99,)
     assert re.fullmatch("[0-9a-f]{64}", detector.sha256)
 
 
@@ -157,7 +179,7 @@ def test_the_checksum_of_a_class_follows_its_version(module, monkeypatch):
 def test_a_class_needs_nothing_but_score(module):
     detector = load_detector(f"{module}:BareDetector")
     assert np.isnan(detector.score(TEXTS)).all()
-    assert detector.threshold == 0.5
+    assert detector.threshold.values == (0.5,)
     with pytest.raises(ValueError, match=r"rates none, not at 0\.01"):
         detector.threshold_at(0.01)
 

@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 from synthfilter.detection.detector import load_detector
+from synthfilter.detection.fasttext_model import parse
 from synthfilter.detection.library import LibraryModel
+from synthfilter.detection.linear import LinearModel
 from synthfilter.detection.tokens import SPACES, WORDS
 
 TEXTS = ["the rain and the bus", "delve in a tapestry", "", "__label__human of", "qqq"]
@@ -41,6 +43,19 @@ def test_the_linear_and_the_library_path_agree(train):
     linear = load_detector(str(path)).score(pa.array(TEXTS[:2]))
     logit = library.evidence(pa.array(TEXTS)).logit[:2]
     assert np.allclose(1 / (1 + np.exp(-logit)), linear, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("tokens", [SPACES, WORDS])
+def test_both_paths_count_the_same_tokens_and_words(train, tokens):
+    texts = pa.array([*TEXTS, "17 3.5 ! (the", "", None])
+    path = train()
+    library = LibraryModel(path.read_bytes(), ["__label__synthetic"], tokens)
+    parsed = parse(path.read_bytes())
+    index = parsed.labels.index("__label__synthetic")
+    linear = LinearModel(parsed, index, tokens).evidence(texts)
+    found = library.evidence(texts)
+    assert found.tokens.tolist() == linear.tokens.tolist()
+    assert found.words.tolist() == linear.words.tolist()
 
 
 def test_several_machine_labels_add_up(tmp_path):

@@ -91,7 +91,7 @@ def test_scores_do_not_depend_on_batch_or_chunk_borders(train, texts, chunk_byte
         patch.setattr(linear, "CHUNK_BYTES", chunk_bytes)
         chunked = model.evidence(column)
     alone = [model.evidence(column.slice(i, 1)) for i in range(len(column))]
-    for field in ("logit", "tokens", "known"):
+    for field in ("logit", "tokens", "known", "words"):
         expected = getattr(whole, field).tolist()
         assert np.array_equal(getattr(chunked, field), expected, equal_nan=True)
         rows = [getattr(one, field)[0] for one in alone]
@@ -107,12 +107,13 @@ def test_any_string_type_slice_and_null_scores_the_same(train, kind):
     assert got.tolist() == expected.tolist()
 
 
-def test_tokens_and_known_tokens_are_counted(train):
+def test_tokens_known_tokens_and_words_are_counted(train):
     evidence = load(train(), WORDS).evidence(
-        pa.array(["the qqq of", "qqq", "", "delve delve"])
+        pa.array(["the qqq of", "qqq", "", "delve delve", "", "3 ! of 17,5"])
     )
-    assert evidence.tokens.tolist() == [3, 1, 0, 2]
-    assert evidence.known.tolist() == [2, 0, 0, 2]
+    assert evidence.tokens.tolist() == [3, 1, 0, 2, 0, 6]
+    assert evidence.known.tolist() == [2, 0, 0, 2, 0, 3]
+    assert evidence.words.tolist() == [3, 1, 0, 2, 0, 1]
 
 
 def test_an_empty_column_gives_no_score(train):

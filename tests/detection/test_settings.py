@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.linear import Evidence
 from synthfilter.detection.settings import DetectorSettings, read_settings
 
@@ -51,14 +52,30 @@ def test_every_field_of_the_json_is_read():
         "length_cap": 300,
         "slope": 2,
         "intercept": -1.5,
+        "min_tokens": 9,
+        "min_known_share": 0.75,
+        "min_word_share": 0.45,
         "thresholds": {"0.01": 0.9},
+        "thresholds_by_length": {"0.01": {"0": 0.95, "100": 0.85}},
         "threshold": 0.7,
         "labels": {"synthetic": ["gpt"]},
         "measured": "is for people",
     }
     settings = read_settings(json.dumps(raw).encode(), "m.json")
     raw.pop("measured")
-    assert settings == DetectorSettings(**{**raw, "thresholds": {0.01: 0.9}})
+    raw["thresholds"] = {0.01: 0.9}
+    raw["thresholds_by_length"] = {0.01: {0: 0.95, 100: 0.85}}
+    assert settings == DetectorSettings(**raw)
+
+
+def test_a_length_without_a_threshold_of_its_own_has_that_of_all():
+    settings = DetectorSettings(
+        thresholds={0.05: 0.6, 0.01: 0.8}, thresholds_by_length={0.01: {100: 0.7}}
+    )
+    found = settings.measured_thresholds
+    assert found[0.05] == Threshold.constant(0.6, "the detector's at FPR 0.05")
+    assert found[0.01].as_bands() == {"0": 0.8, "100": 0.7}
+    assert settings.default_threshold == 0.8
 
 
 @pytest.mark.parametrize(
@@ -79,6 +96,21 @@ def test_every_field_of_the_json_is_read():
         ('{"length_cap": 2.5}', "length_cap: expected a whole number"),
         ('{"thresholds": {"one": 0.5}}', "thresholds: could not convert"),
         ('{"thresholds": {"0.01": 2}}', r"thresholds must be in \[0, 1\]"),
+        ('{"thresholds_by_length": [1]}', "expected an object of rate to thresholds"),
+        ('{"thresholds_by_length": {"0.01": 1}}', "an object of words to threshold"),
+        (
+            '{"thresholds_by_length": {"0.01": {"-1": 1}}}',
+            "a number of words, got '-1'",
+        ),
+        (
+            '{"thresholds_by_length": {"0.01": {"1": true}}}',
+            "expected a number, got True",
+        ),
+        ('{"thresholds_by_length": {"0.01": {"1": 0.5}}}', "rates that thresholds has"),
+        (
+            '{"thresholds": {"1e-2": 0}, "thresholds_by_length": {"0.01": {"1": 2}}}',
+            r"thresholds_by_length must be in \[0, 1\]",
+        ),
         ('{"threshold": 3}', r"threshold must be in \[0, 1\]"),
         ('{"labels": {"bot": ["x"]}}', "labels: expected the keys"),
         ('{"labels": {"human": "x"}}', "labels: expected a list of names"),
@@ -101,8 +133,23 @@ def test_a_document_without_enough_known_tokens_has_no_score():
     assert not np.isnan(DetectorSettings().calibrate(evidence)).any()
 
 
+def test_a_document_of_numbers_and_marks_has_no_score():
+    counts = np.array([40, 40, 40])
+    evidence = Evidence(np.ones(3), counts, counts, np.array([17, 18, 40]))
+    settings = DetectorSettings(min_word_share=0.45)
+    assert np.isnan(settings.calibrate(evidence)).tolist() == [True, False, False]
+    assert not np.isnan(DetectorSettings().calibrate(evidence)).any()
+
+
+def test_where_words_were_not_counted_every_token_is_one():
+    evidence = Evidence(np.ones(2), np.array([1, 2]), np.array([1, 2]))
+    assert evidence.words.tolist() == [1, 2]
+    assert DetectorSettings(min_word_share=1.0).is_scorable(evidence).all()
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("min_tokens", 0), ("min_known_share", 1.5)]
+    ("field", "value"),
+    [("min_tokens", 0), ("min_known_share", 1.5), ("min_word_share", -0.1)],
 )
 def test_limits_of_what_is_scored_are_checked(field, value):
     with pytest.raises(ValueError, match=field):

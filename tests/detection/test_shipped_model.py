@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -63,9 +64,11 @@ def test_the_shipped_model_is_the_one_that_its_json_describes(shipped, facts):
 
 
 def test_the_shipped_thresholds_rise_as_the_rate_falls(shipped):
-    levels = [shipped.threshold_at(fpr) for fpr in (0.05, 0.01, 0.001)]
-    assert levels == sorted(levels) and 0.5 < levels[0] and levels[-1] < 1
-    assert shipped.threshold == levels[1]
+    words = np.array([10, 60, 150, 300, 1000])
+    levels = [shipped.threshold_at(fpr).of(words) for fpr in (0.05, 0.01, 0.001)]
+    assert (np.diff(levels, axis=0) > 0).all()
+    assert (levels[0] > 0.5).all() and (levels[-1] < 1).all()
+    assert shipped.threshold.of(words).tolist() == levels[1].tolist()
 
 
 def test_it_puts_machine_text_above_human_text(shipped):
@@ -109,6 +112,24 @@ def test_it_ranks_the_labelled_data_it_was_trained_on(shipped, labelled_data):
     assert auroc(scores[~synthetic], scores[synthetic]) > 0.9
     top = np.sort(scores)[-len(scores) // 100 :]
     assert len(np.unique(top)) > 0.9 * len(top)
+
+
+NO_PROSE = {
+    "numbers": "\n".join(f"{i}, {i * 3.7:.2f}, {i * i}, -{i}.5" for i in range(40)),
+    "table": "year | sales | cost\n" + "\n".join(f"{i} | {i}7 | 4" for i in range(30)),
+    "json": json.dumps([{"id": i, "size": i * 7, "tags": ["a", i]} for i in range(30)]),
+    "code": "".join(f"x[{i}] = f(y[{i}], z={i}) * (w.a - {i})\n" for i in range(30)),
+    "dump": " ".join(f"{i * 7919 % 65536:04x}" for i in range(200)),
+    "marks": "*** --- === +++ ::: ... ;;; ((( ))) !!! ??? ,,, " * 9,
+}
+
+
+@pytest.mark.parametrize("kind", NO_PROSE)
+def test_tables_and_code_have_no_score_where_words_are_asked_for(shipped, kind):
+    settings = dataclasses.replace(shipped.settings, min_word_share=0.45)
+    strict = dataclasses.replace(shipped, settings=settings)
+    texts = normalise(pa.array([NO_PROSE[kind], *HUMAN, *MACHINE]))
+    assert np.isnan(strict.score(texts)).tolist() == [True] + [False] * 6
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from synthfilter.detection.tokens import (
     token_bounds,
     token_lines,
     tokens_per_document,
+    words_per_document,
 )
 
 HOSTILE = st.lists(
@@ -104,6 +105,39 @@ def test_lines_hold_the_tokens_with_one_space_between():
     start, end = token_bounds(data, offsets, WORDS)
     first = tokens_per_document(start, offsets)
     assert token_lines(data, start, end, first) == [b"It's 5 .", b"", b"so !"]
+
+
+def words_of(texts: list[str], tokens: str) -> list[int]:
+    data, offsets = text_buffers(pa.array(texts, pa.string()))
+    start, end = token_bounds(data, offsets, tokens)
+    first = tokens_per_document(start, offsets)
+    return words_per_document(data, start, end, first, tokens).tolist()
+
+
+def test_words_are_counted_and_numbers_and_marks_are_not():
+    texts = ["It's 5, 7.", "", "x = 1; {", "", "中 é 3", "@[`{ ^~"]
+    assert words_of(texts, WORDS) == [1, 0, 1, 0, 2, 0]
+    assert words_of(texts, SPACES) == [1, 0, 1, 0, 2, 0]
+    assert words_of([], WORDS) == words_of([], SPACES) == []
+
+
+def test_a_word_between_spaces_may_have_marks_before_it():
+    assert words_of(["(\"it's", '("...so', "....so", "--", "3rd", "("], SPACES) == [
+        1, 0, 0, 0, 1, 0
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("tokens", TOKENISATIONS)
+@given(st.lists(HOSTILE, max_size=5))
+def test_words_are_the_tokens_that_begin_with_a_letter(tokens, texts):
+    start = r"[A-Za-z\x80-\U0010ffff]"
+    if tokens == SPACES:
+        start = f"[^A-Za-z]{{0,3}}{start}"
+    expected = [
+        sum(bool(re.match(start, token)) for token in found)
+        for found in tokens_of(texts, tokens)
+    ]
+    assert words_of(texts, tokens) == expected
 
 
 def test_an_unknown_tokenisation_is_refused():

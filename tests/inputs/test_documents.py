@@ -97,6 +97,7 @@ def test_all_columns_come_as_their_types() -> None:
         url=pa.array([None], pa.null()),
         synth_generation=pa.array([2.0]),
         parent_ids=pa.array([[1, None]], pa.large_list(pa.int64())),
+        reviewed=pa.array([True]),
     )
     found = concat_batches(read_documents(block, DOCUMENT.names))
     assert found.select(DOCUMENT.names).schema.equals(DOCUMENT)
@@ -106,6 +107,19 @@ def test_all_columns_come_as_their_types() -> None:
     assert row["source"] == '{"site":"x"}'
     assert row["synth_generation"] == 2
     assert row["parent_ids"] == ["1", None]
+    assert row["reviewed"] is True
+
+
+@pytest.mark.parametrize(
+    "values", [[1, 0, None], ["true", "no", None], ["2024-05-01", "by Ann", ""]]
+)
+def test_reviewed_that_is_neither_true_nor_false_is_metadata(values: list) -> None:
+    block = written(text=pa.array(["a", "b", "c"]), reviewed=pa.array(values))
+    found = read(block)
+    assert [row["reviewed"] for row in found] == [None] * 3
+    assert [json.loads(row["metadata"]) for row in found] == [
+        {"reviewed": value} for value in values
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def test_a_field_that_is_not_one_is_an_error_that_names_it(entry: str) -> None:
 
 def test_names_that_people_use_are_understood() -> None:
     columns = ["uuid", "contents", "dataset", "date", "url", "model", "label"]
+    columns += ["reviewed"]
     assert map_fields(columns, {}, "f") == {
         "text": "contents",
         "id": "uuid",
@@ -25,6 +26,7 @@ def test_names_that_people_use_are_understood() -> None:
         "created": "date",
         "url": "url",
         "generator": "model",
+        "reviewed": "reviewed",
     }
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,9 +13,14 @@ from synthfilter.inputs.documents import UNREADABLE
 from synthfilter.inputs.sidecars import (
     facts_path,
     find_facts,
+    find_signatures,
     load_facts,
+    load_signatures,
     no_facts,
     save_facts,
+    save_signatures,
+    signatures_path,
+    was_readable,
 )
 
 BLOCK = Block(
@@ -126,3 +132,66 @@ def test_a_flipped_byte_in_a_sidecar_is_noticed(tenth: int, tmp_path: Path) -> N
     path.write_bytes(raw)
     found = find_facts(str(path), 50)
     assert found is None or found.equals(saved)
+
+
+def signatures(rows: int) -> np.ndarray:
+    random = np.random.default_rng(rows)
+    return random.integers(0, 1 << 16, (rows, 112), np.uint16)
+
+
+def test_signatures_have_a_place_of_their_own_and_know_no_detector() -> None:
+    first = signatures_path(BLOCK, "cache", 5, 100)
+    assert first != path_of(BLOCK)
+    other = dataclasses.replace(BLOCK, fingerprint="f2")
+    paths = {
+        signatures_path(BLOCK, "cache", 6, 100),
+        signatures_path(BLOCK, "cache", 5, 101),
+        signatures_path(other, "cache", 5, 100),
+    }
+    assert len({first, *paths}) == 4
+
+
+@pytest.mark.parametrize("rows", [0, 1, 700])
+def test_signatures_come_back_as_they_were(rows: int, tmp_path: Path) -> None:
+    path = str(tmp_path / "new/signatures.parquet")
+    save_signatures(signatures(rows), path, True)
+    for found in (find_signatures(path, rows), load_signatures(path)):
+        assert found.dtype == np.uint16
+        assert (found == signatures(rows)).all()
+        assert found.shape == (rows, 112)
+
+
+def test_signatures_that_are_missing_damaged_or_of_other_rows_are_not_found(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "signatures.parquet"
+    assert find_signatures(str(path), 3) is None
+    save_signatures(signatures(3), str(path), True)
+    assert find_signatures(str(path), 2) is None
+    assert find_signatures(str(path), 4) is None
+    path.write_bytes(path.read_bytes()[:-20])
+    assert find_signatures(str(path), 3) is None
+    save_facts(facts(None, None, None), str(path))
+    assert find_signatures(str(path), 3) is None
+
+
+@pytest.mark.parametrize("tenth", range(1, 10))
+def test_a_flipped_bit_in_signatures_is_noticed(tenth: int, tmp_path: Path) -> None:
+    path = tmp_path / "signatures.parquet"
+    save_signatures(signatures(700), str(path), True)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) * tenth // 10] ^= 1
+    path.write_bytes(raw)
+    assert find_signatures(str(path), 700) is None
+
+
+def test_signatures_of_a_file_that_could_not_be_read_are_for_one_build(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "signatures.parquet")
+    save_signatures(signatures(3), path, False)
+    assert find_signatures(path, 3) is None
+    assert (load_signatures(path) == signatures(3)).all()
+    assert was_readable(facts(None, "text: expected a string, got null"))
+    assert not was_readable(facts(None, f"{UNREADABLE}: CRC"))
+    assert was_readable(no_facts())

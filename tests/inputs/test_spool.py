@@ -108,6 +108,7 @@ def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> N
         "model": "m",
         "synth_generation": 2,
         "parent_ids": ["a", 3, None],
+        "reviewed": True,
         "metadata": {"lang": "en", "old": 1},
         "extra": [1, "zwei"],
     }
@@ -126,6 +127,7 @@ def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> N
         "generator": "m",
         "synth_generation": 2,
         "parent_ids": ["a", "3", None],
+        "reviewed": True,
         "error": None,
         "position": None,
     }
@@ -138,6 +140,16 @@ def test_a_generation_that_is_no_small_number_is_null(
     line = f'{{"text": "a", "synth_generation": {value}}}'
     (row,) = spooled(tmp_path, line.encode())
     assert (row["text"], row["synth_generation"]) == ("a", None)
+
+
+@pytest.mark.parametrize("value", ["1", '"yes"', '"2024-05-01"', "[true]", "{}"])
+def test_reviewed_that_is_neither_true_nor_false_is_metadata(
+    value: str, tmp_path: Path
+) -> None:
+    line = f'{{"text": "a", "reviewed": {value}}}'
+    (row,) = spooled(tmp_path, line.encode())
+    assert (row["text"], row["reviewed"]) == ("a", None)
+    assert json.loads(row["metadata"]) == {"reviewed": json.loads(value)}
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from synthfilter.outputs.manifest import (
     commit,
     make_manifest,
     read_manifest,
+    release,
 )
 from synthfilter.outputs.parquet import FileRecord
 
-HUMAN, SYNTHETIC, UNKNOWN = Origin
+HUMAN, SYNTHETIC, UNKNOWN, _ = Origin
 
 # Declared origin, origin, reason, bytes, words.
 FIRST = [
@@ -112,6 +113,7 @@ def test_commit_removes_what_the_manifest_does_not_name(
         (tmp_path / "out" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / path).write_text("x")
     commit(folder, made())
+    release(folder)
     left = [
         str(path.relative_to(tmp_path / "out"))
         for path in (tmp_path / "out").rglob("*")
@@ -141,6 +143,7 @@ def test_an_output_that_holds_something_is_refused(tmp_path: Path) -> None:
 def test_a_finished_build_is_refused_as_output(tmp_path: Path) -> None:
     claim_output(str(tmp_path))
     commit(str(tmp_path), made())
+    release(str(tmp_path))
     with pytest.raises(UserError, match="is not empty"):
         claim_output(str(tmp_path))
     assert read_manifest(str(tmp_path)) == made()

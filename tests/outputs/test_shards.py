@@ -19,7 +19,7 @@ from synthfilter.inputs.blocks import Block, list_inputs, open_file
 from synthfilter.inputs.documents import read_documents
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
 
-HUMAN, SYNTHETIC, UNKNOWN = Origin
+HUMAN, SYNTHETIC, UNKNOWN, _ = Origin
 
 LINES = [
     {"text": "kept human", "id": "1", "source": "s", "synth_generation": 5, "x": 1},
@@ -29,7 +29,13 @@ LINES = [
     {"text": "   ", "id": "5", "source": "s"},
     {"text": "not needed", "source": "s"},
     {"text": "too long", "id": "7", "source": "s"},
-    {"text": "used twice", "id": "8", "source": "s", "parent_ids": ["p"]},
+    {
+        "text": "used twice",
+        "id": "8",
+        "source": "s",
+        "parent_ids": ["p"],
+        "reviewed": True,
+    },
 ]
 # Origin, reason, copies and place in the order of each line.
 DECISIONS = [
@@ -42,7 +48,16 @@ DECISIONS = [
     (HUMAN, Reason.UNUSABLE_TOO_LONG, 0, 4),
     (HUMAN, Reason.KEPT, 2, 10),
 ]
-EVIDENCE = {Reason.UNUSABLE_TOO_LONG: "max_document_bytes=5"}
+
+
+def tell(decisions: pa.RecordBatch) -> pa.Array:
+    """What is said beside the reasons of decisions."""
+    known = {
+        Reason.UNUSABLE_TOO_LONG: "max_document_bytes=5",
+        Reason.EXACT_COPY: "of another",
+    }
+    reasons = decisions.column("reason").to_pylist()
+    return pa.array([known.get(reason) for reason in reasons], pa.string())
 
 
 @pytest.fixture(autouse=True)
@@ -77,21 +92,20 @@ def facts_of(block: Block) -> pa.RecordBatch:
         "ai_score": score,
         "bytes": [len(t.as_py().encode()) for t in text],
         "words": np.ones(rows, np.int32),
-        "created": [None] * rows,
         "reason": np.zeros(rows, np.uint8),
         "error": read.column("error"),
         "position": read.column("position"),
     }
-    return pa.RecordBatch.from_arrays(
-        [pa.array(values[f.name], f.type) for f in schema.FACTS], schema=schema.FACTS
-    )
+    arrays = [pa.array(values.get(f.name, [None] * rows), f.type) for f in schema.FACTS]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema.FACTS)
 
 
 def decisions_of(rows: list[int]) -> pa.RecordBatch:
+    nothing = dict.fromkeys(schema.DECISION.names, 0)
     return pa.RecordBatch.from_pylist(
         [
             {
-                "block": 0,
+                **nothing,
                 "row": row,
                 "order": DECISIONS[row][3],
                 "identity": row,
@@ -119,7 +133,7 @@ def read_rows(
         facts_of(block),
         decisions_of(chosen),
         "b1",
-        EVIDENCE,
+        tell,
         rejected_text,
     )
     return rows
@@ -165,6 +179,7 @@ def test_a_document_is_written_with_what_was_found_out_about_it() -> None:
         "generator": None,
         "synth_generation": 0,
         "parent_ids": None,
+        "reviewed": None,
         "ai_score": 0.0,
         "content_hash": content,
         "build_id": "b1",
@@ -179,7 +194,7 @@ def test_a_document_is_written_with_what_was_found_out_about_it() -> None:
 def test_what_was_left_out_is_written_with_reason_and_evidence() -> None:
     rejected = write(read_rows(make_block()))[REJECTED_FILE]
     assert [(row["id"], row["reason"], row["evidence"]) for row in rejected] == [
-        ("4", "exact_copy", rejected[0]["content_hash"]),
+        ("4", "exact_copy", "of another"),
         ("5", "unusable_empty", None),
         (rejected[2]["id"], "mixture", None),
         ("7", "unusable_too_long", "max_document_bytes=5"),
@@ -244,7 +259,7 @@ def test_files_do_not_depend_on_the_order_of_decisions_and_batches(
 def test_several_blocks_make_one_shard() -> None:
     rows = read_rows(make_block(), [0, 3])
     more = make_block("parquet")
-    read_block_rows(rows, more, facts_of(more), decisions_of([1, 7]), "b1", {}, False)
+    read_block_rows(rows, more, facts_of(more), decisions_of([1, 7]), "b1", tell, False)
     files = write(rows)
     assert [row["source"] for row in files[KEPT_FILE]] == [
         "in.parquet",
@@ -265,5 +280,5 @@ def test_input_that_changes_while_a_build_runs_is_an_error(change: str) -> None:
         text = None if change == "null" else "kept human!"
         pq.write_table(pa.table({"text": [text] * len(LINES)}), "in.parquet")
     with pytest.raises(UserError, match=r"in\.parquet was read once, and now") as e:
-        read_block_rows(ShardRows(), block, facts, decisions_of([0]), "b1", {}, False)
+        read_block_rows(ShardRows(), block, facts, decisions_of([0]), "b1", tell, False)
     assert "\n" not in str(e.value)

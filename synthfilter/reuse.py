@@ -1,0 +1,398 @@
+"""Earlier use as Beam steps: what a ledger and declared lineage say of the documents.
+
+The ledger is read as it was when the build was first run, a range of content hashes at
+a time, beside the documents of that range; near copies in one pass for each part of
+the documents. Neither shuffles the ledger.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, Optional
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.pvalue import AsDict, AsIter, AsSingleton
+
+from synthfilter.core import schema
+from synthfilter.core.batches import (
+    Keyed,
+    column,
+    concat_batches,
+    split_by_key,
+    with_values,
+)
+from synthfilter.core.hashing import distinct, hash_texts
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.uses import (
+    FACTS_OF_USE,
+    GENERATION,
+    SIGNATURE,
+    hash_halves,
+    hashes_of_partition,
+    store_signatures,
+    stored_signatures,
+)
+from synthfilter.decisions import decide, lineage, near_uses, reuse
+from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
+from synthfilter.decisions.reuse import Rule, Uses
+from synthfilter.identity import BuildIdentity, build_number
+from synthfilter.inputs.blocks import Block
+from synthfilter.inputs.sidecars import load_signatures
+from synthfilter.ledger.read import read_uses
+from synthfilter.ledger.table import Ledger
+from synthfilter.near import DROPPED, find_sorted, left_by_block, mark_dropped
+
+_REASON_OF_RULE = np.array([Reason.KEPT, Reason.USED_BEFORE, Reason.TOO_DEEP], np.uint8)
+# Documents that are compared with the ledger in one step.
+_MATCHED = 1 << 14
+_SIGNED = pa.schema(
+    [
+        (schema.ORDER, pa.uint64()),
+        (schema.ORIGIN, pa.uint8()),
+        (schema.DEPTH, pa.int32()),
+        (SIGNATURE, pa.binary()),
+    ]
+)
+_TOLD = pa.schema(
+    [
+        (schema.IDENTITY, pa.uint64()),
+        (schema.DECLARED, pa.uint8()),
+        (schema.SYNTH_GENERATION, pa.int32()),
+        (schema.PARENTS, pa.list_(pa.uint64())),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReuseRules:
+    """What earlier use leaves a document out; see `decisions.reuse.find_reused`."""
+
+    max_uses: Optional[int]
+    max_generation: Optional[int]
+    cap_human: bool
+    unknown_generation: str
+
+    def apply(
+        self, origin: np.ndarray, uses: Uses, generation: np.ma.MaskedArray
+    ) -> np.ndarray:
+        """Returns the `Rule` code of each document."""
+        return reuse.find_reused(
+            origin,
+            uses,
+            generation,
+            self.max_uses,
+            self.max_generation,
+            self.cap_human,
+            self.unknown_generation,
+        )
+
+
+class Lineage(NamedTuple):
+    """Documents whose generation is known, sorted by identity.
+
+    Attributes:
+      identity: uint64 hashes of ids.
+      generation: int32.
+    """
+
+    identity: np.ndarray
+    generation: np.ndarray
+
+
+def find_lineage(
+    annotated: beam.PCollection, identity: beam.PCollection
+) -> beam.PCollection:
+    """Returns the one `Lineage` of all documents, as `decisions.lineage` finds it.
+
+    Args:
+      annotated: `(Block, facts)`.
+      identity: The one `BuildIdentity`.
+    """
+    wanted = (
+        annotated
+        | "Parents" >> beam.Map(parents_of)
+        | "AllParents" >> beam.CombineGlobally(distinct)
+    )
+    told = annotated | "TellLineage" >> beam.Map(
+        tell_lineage, AsSingleton(wanted)
+    ).with_output_types(pa.RecordBatch)
+    return (
+        annotated.pipeline
+        | "Lineage" >> beam.Create([None])
+        | "FindLineage"
+        >> beam.Map(
+            join_lineage, AsIter(told), AsSingleton(wanted), AsSingleton(identity)
+        )
+    )
+
+
+def parents_of(element: tuple[Block, pa.RecordBatch]) -> np.ndarray:
+    """Returns the distinct parents that documents of a block name, uint64."""
+    return distinct([element[1].column(schema.PARENTS).flatten().to_numpy()])
+
+
+def tell_lineage(
+    element: tuple[Block, pa.RecordBatch], wanted: np.ndarray
+) -> pa.RecordBatch:
+    """Returns `_TOLD` rows of the documents that matter for anybody's generation."""
+    block, facts = element
+    declared = np.full(facts.num_rows, block.declared, np.uint8)
+    parents = facts.column(schema.PARENTS)
+    matters = pc.greater(pc.list_value_length(parents), 0).to_numpy(False)
+    matters |= facts.column(schema.SYNTH_GENERATION).is_valid().to_numpy(False)
+    matters |= find_sorted(wanted, column(facts, schema.IDENTITY)) >= 0
+    rows = pa.RecordBatch.from_arrays(
+        [
+            facts.column(schema.IDENTITY),
+            pa.array(declared),
+            facts.column(schema.SYNTH_GENERATION),
+            parents,
+        ],
+        schema=_TOLD,
+    )
+    return rows.filter(pa.array(matters))
+
+
+def join_lineage(
+    _: None,
+    told: Iterable[pa.RecordBatch],
+    wanted: np.ndarray,
+    identity: BuildIdentity,
+) -> Lineage:
+    """Returns the generations of the documents that were told of."""
+    rows = concat_batches([pa.RecordBatch.from_pylist([], schema=_TOLD), *told])
+    sizes = pc.list_value_length(rows.column(schema.PARENTS)).to_numpy()
+    names = column(rows, schema.IDENTITY)
+    known, known_generation = known_parents(identity.ledger, wanted)
+    found = lineage.generations(
+        names,
+        rows.column(schema.PARENTS).flatten().to_numpy(),
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        column(rows, schema.DECLARED) == Origin.HUMAN,
+        masked(rows.column(schema.SYNTH_GENERATION)),
+        known,
+        known_generation,
+    )
+    clear = ~np.ma.getmaskarray(found)
+    names, values = names[clear], found.data[clear]
+    # Of one id the deepest counts.
+    order = np.lexsort([-values, names])
+    names, values = names[order], values[order]
+    first = np.append(True, names[1:] != names[:-1])[: len(names)]
+    return Lineage(names[first], values[first])
+
+
+def known_parents(
+    ledger: Optional[Ledger], wanted: np.ndarray
+) -> tuple[np.ndarray, np.ma.MaskedArray]:
+    """Returns identities and generations of those parents that a ledger knows."""
+    names = [np.zeros(0, np.uint64)]
+    generations = [np.ma.MaskedArray(np.zeros(0, np.int32), np.zeros(0, bool))]
+    batches: Iterable[pa.RecordBatch] = ()
+    if ledger is not None and len(wanted):
+        batches = read_uses(ledger, (schema.ID, GENERATION))
+    for batch in batches:
+        identity = hash_texts(batch.column(schema.ID))[1]
+        hit = find_sorted(wanted, identity) >= 0
+        names.append(identity[hit])
+        generations.append(masked(batch.column(GENERATION))[hit])
+    return np.concatenate(names), np.ma.concatenate(generations)
+
+
+def settle_and_mark(
+    element: tuple[int, Iterable[pa.RecordBatch]],
+    seed: int,
+    rules: ReuseRules,
+    partitions: int,
+    identity: BuildIdentity,
+    known: Lineage,
+) -> pa.RecordBatch:
+    """Returns the settled rows of a partition, with what was used before left out.
+
+    Args:
+      element: `(partition, schema.JUDGED batches)`, split by content.
+      seed: Of the random order.
+      rules: What leaves a document out.
+      partitions: Number of partitions.
+      identity: Which build this is.
+      known: Generations.
+    """
+    partition, batches = element
+    judged = concat_batches(batches)
+    decided = decide.settle_copies([judged], seed)
+    alive = column(decided, schema.REASON) == Reason.KEPT
+    alive &= column(decided, schema.DECLARED) != Origin.REFERENCE
+    rows = np.flatnonzero(alive)
+    hi, lo = (
+        column(judged, name)[rows] for name in (schema.CONTENT_HI, schema.CONTENT_LO)
+    )
+    order = np.lexsort([lo, hi])
+    rows, hi, lo = rows[order], hi[order], lo[order]
+    uses: Iterable[pa.RecordBatch] = ()
+    if identity.ledger is not None and len(rows):
+        span = hashes_of_partition(partition, partitions)
+        uses = read_uses(identity.ledger, FACTS_OF_USE, span)
+    found = reuse.find_uses(uses, hi, lo)
+    origin = column(decided, schema.ORIGIN)[rows]
+    own = generation_of(known, column(decided, schema.IDENTITY)[rows], origin)
+    rule = rules.apply(origin, found, own)
+    deepest, unknown = reuse.deeper(found.generation, own)
+    depth = np.where(unknown, 0, deepest + 1).astype(np.int32)
+    changed = {schema.DEPTH: depth, schema.REASON: _REASON_OF_RULE[rule]}
+    changed |= tell_match(found, rule)
+    return with_values(decided, rows, changed)
+
+
+def generation_of(
+    known: Lineage, identity: np.ndarray, origin: np.ndarray
+) -> np.ma.MaskedArray:
+    """Returns the generation of each document; human text is 0 unless known deeper."""
+    at = find_sorted(known.identity, identity)
+    values = np.zeros(len(identity), np.int32)
+    values[at >= 0] = known.generation[at[at >= 0]]
+    return np.ma.MaskedArray(values, (at < 0) & (origin != Origin.HUMAN))
+
+
+def tell_match(uses: Uses, rule: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the earlier use that is behind each rule, as `schema.DECIDED` has it."""
+    hi, lo, build = np.zeros((3, len(rule)), np.uint64)
+    said = np.flatnonzero((rule != Rule.NONE) & (uses.builds > 0))
+    if len(said):
+        hi[said], lo[said] = hash_halves(uses.first_hash.take(pa.array(said)))
+        names = uses.first_build.take(pa.array(said)).to_pylist()
+        build[said] = np.array([build_number(name) for name in names], np.uint64)
+    return {
+        schema.MATCH_HI: hi,
+        schema.MATCH_LO: lo,
+        schema.MATCH_BUILD: build,
+        schema.USES: uses.builds,
+    }
+
+
+def drop_near_uses(
+    settled: beam.PCollection,
+    blocks: beam.PCollection,
+    identity: beam.PCollection,
+    signatures_path: Callable[[Block], str],
+    threshold: float,
+    rules: ReuseRules,
+    parts: int,
+) -> beam.PCollection:
+    """Returns the `schema.DECIDED` batches with near copies of what was used left out.
+
+    Args:
+      settled: `schema.DECIDED` batches.
+      blocks: `(key, Block)`.
+      identity: The one `BuildIdentity`.
+      signatures_path: Where the signatures of a block are.
+      threshold: Least similarity of near copies; see `least_estimate`.
+      rules: What leaves a document out.
+      parts: Into how many parts to split the documents; each reads the ledger once.
+    """
+    dropped = (
+        settled
+        | "LeftForLedger"
+        >> beam.FlatMap(capped_by_block, rules.cap_human).with_output_types(Keyed)
+        | "SameBlockForLedger" >> beam.GroupByKey()
+        | "Sign"
+        >> beam.FlatMap(
+            sign_documents, AsDict(blocks), signatures_path, parts
+        ).with_output_types(Keyed)
+        | "SamePart" >> beam.GroupByKey()
+        | "FindNearUses"
+        >> beam.Map(
+            find_near_uses, AsSingleton(identity), threshold, rules
+        ).with_output_types(pa.RecordBatch)
+    )
+    return settled | "DropNearUses" >> beam.Map(mark_dropped, AsIter(dropped))
+
+
+def capped_by_block(
+    settled: pa.RecordBatch, cap_human: bool
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(block, where)` of the documents still in that rules hold for."""
+    capped = column(settled, schema.DECLARED) != Origin.REFERENCE
+    if not cap_human:
+        capped &= column(settled, schema.ORIGIN) != Origin.HUMAN
+    left = settled.filter(pa.array(capped))
+    names = (schema.ROW, schema.ORDER, schema.ORIGIN, schema.DEPTH)
+    return left_by_block(left, names)
+
+
+def sign_documents(
+    element: tuple[int, Iterable[pa.RecordBatch]],
+    blocks: Mapping[int, Block],
+    signatures_path: Callable[[Block], str],
+    parts: int,
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(part, signed documents)` of one block."""
+    key, batches = element
+    where = concat_batches(batches)
+    signatures = load_signatures(signatures_path(blocks[key]))
+    mine = store_signatures(signatures[column(where, schema.ROW)])
+    told = [where.column(name) for name in _SIGNED.names[:-1]]
+    signed = pa.RecordBatch.from_arrays([*told, mine], schema=_SIGNED)
+    # Without a word there is nothing to compare.
+    signed = signed.filter(mine.is_valid())
+    part = column(signed, schema.ORDER) % np.uint64(parts)
+    return split_by_key(signed, part.astype(np.int64))
+
+
+def find_near_uses(
+    element: tuple[int, Iterable[pa.RecordBatch]],
+    identity: BuildIdentity,
+    threshold: float,
+    rules: ReuseRules,
+) -> pa.RecordBatch:
+    """Returns the `DROPPED` rows of one part of the documents."""
+    signed = concat_batches(element[1])
+    minima = stored_signatures(signed.column(SIGNATURE))
+    tally = reuse.UseTally(signed.num_rows)
+    if identity.ledger is not None:
+        bands = choose_bands(threshold)
+        keys = band_keys(minima, bands)
+        among = near_uses.KeyFilter(keys.size)
+        among.add(keys)
+        used = read_uses(identity.ledger, (*FACTS_OF_USE, SIGNATURE))
+        likely = near_uses.gather_likely(near_uses.likely_rows(used, among, bands))
+        if likely is not None:
+            facts = likely.rows.select(FACTS_OF_USE)
+            for start in range(0, len(minima), _MATCHED):
+                rows, documents = near_uses.match_signatures(
+                    likely,
+                    minima[start : start + _MATCHED],
+                    bands,
+                    least_estimate(threshold),
+                )
+                tally.add(start + documents, facts.take(pa.array(rows)))
+    uses = tally.uses()
+    depth = column(signed, schema.DEPTH)
+    own = np.ma.MaskedArray(depth - 1, depth == 0)
+    rule = rules.apply(column(signed, schema.ORIGIN), uses, own)
+    values = {
+        schema.ORDER: column(signed, schema.ORDER),
+        schema.REASON: _REASON_OF_RULE[rule],
+        schema.SIMILARITY: np.zeros(len(rule), np.float32),
+        **tell_match(uses, rule),
+    }
+    found = pa.RecordBatch.from_pydict(values, schema=DROPPED)
+    return found.filter(pa.array(rule != Rule.NONE))
+
+
+def least_estimate(threshold: float) -> float:
+    """Returns the estimate from which on signatures count as near copies.
+
+    Two standard errors below the threshold: of what is at it 98% are found. The text
+    is not at hand to be compared, and to use a text too often is the worse mistake.
+    """
+    error = math.sqrt(threshold * (1 - threshold) / PERMUTATIONS)
+    return threshold - 2 * error
+
+
+def masked(values: pa.Array) -> np.ma.MaskedArray:
+    """Returns whole numbers, masked where they are null."""
+    data = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    return np.ma.MaskedArray(data, values.is_null().to_numpy(zero_copy_only=False))

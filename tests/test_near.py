@@ -1,0 +1,502 @@
+"""Near copies: the steps of the search alone, and whole builds with planted copies."""
+
+import itertools
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthfilter import annotate, build, near
+from synthfilter.core import schema
+from synthfilter.core.batches import concat_batches
+from synthfilter.core.schema import RANK_OTHERS, Origin, Reason
+from synthfilter.decisions.minhash import (
+    Bands,
+    band_keys,
+    shingle_hashes,
+    signatures,
+)
+from synthfilter.decisions.repeated import RepeatedKeys
+from synthfilter.inputs.blocks import Block
+from synthfilter.inputs.documents import UNREADABLE, _unreadable
+from synthfilter.inputs.sidecars import save_signatures
+
+# As they are found: the lower document first.
+PAIRS = st.lists(st.sets(st.integers(0, 20), min_size=2, max_size=2), max_size=25).map(
+    lambda pairs: [tuple(sorted(pair)) for pair in pairs]
+)
+
+
+def prose(number: int, count: int = 80) -> list[str]:
+    """Words of their own for each number."""
+    random = np.random.default_rng(number)
+    return [f"w{word}" for word in random.integers(0, 50_000, count)]
+
+
+def edited(words: list[str], changes: int, number: int = 0) -> list[str]:
+    """The words with some others in between, far from each other."""
+    words, step = list(words), len(words) // changes
+    for i in range(changes):
+        words[step // 2 + i * step] = f"other{number}n{i}"
+    return words
+
+
+def shingles(text: str) -> set[tuple[str, ...]]:
+    words = re.findall("[a-z0-9]+", text.lower())
+    return {tuple(words[i : i + 5]) for i in range(max(len(words) - 4, 1)) if words}
+
+
+def similarity(one: str, other: str) -> float:
+    first, second = shingles(one), shingles(other)
+    return len(first & second) / len(first | second)
+
+
+def plant(workshop: Any) -> dict[str, str]:
+    """Writes documents of which some are near copies; returns their texts by id."""
+    human = [prose(i) for i in range(60)]
+    again = [edited(human[i], 1, i) for i in range(20)]
+    machine = [
+        *(edited(human[i], 1, i) for i in range(20, 40)),
+        *(edited(human[i], 3, i) for i in range(40, 60)),
+        *(prose(i) for i in range(1000, 1030)),
+    ]
+    found = {}
+    for name, documents in (
+        ("human/a", human),
+        ("human/b", again),
+        ("synthetic/s", [*machine, *machine[:5]]),
+    ):
+        texts = [" ".join(words).capitalize() + "." for words in documents]
+        workshop.write(name, texts, row_group=17)
+        found |= {f"{name[-1]}-{i}": text for i, text in enumerate(texts)}
+    return found
+
+
+def left_out(workshop: Any, output: str = "out") -> set[tuple[str, str, str]]:
+    """What became of each document that was left out."""
+    rows = workshop.rows("rejected", output)
+    return {(row["id"], row["reason"], row["evidence"]) for row in rows}
+
+
+def check_near_copies(workshop: Any, texts: dict[str, str], threshold: float) -> int:
+    """Checks the evidence of near copies; returns how many there are."""
+    kept = {row["content_hash"]: row["id"] for row in workshop.rows()}
+    near_copies = [
+        (name, evidence.split())
+        for name, reason, evidence in left_out(workshop)
+        if reason == "near_copy"
+    ]
+    for name, (content, _, said) in near_copies:
+        true = similarity(texts[name], texts[kept[content]])
+        assert true >= threshold
+        assert said == f"{true:.3f}"
+    for one, other in itertools.combinations(kept.values(), 2):
+        assert similarity(texts[one], texts[other]) < threshold
+    return len(near_copies)
+
+
+def test_what_is_dropped_is_near_a_kept_document_and_no_kept_ones_are_near(
+    workshop,
+) -> None:
+    texts = plant(workshop)
+    books = workshop.build(near_duplicates=0.8)["books"]
+    assert check_near_copies(workshop, texts, 0.8) == 40
+    assert books["left_out"]["near_copy"] == 40
+    assert books["left_out"]["exact_copy"] == 5
+    assert books["read"] == 155 == books["kept"] + 45
+
+
+def test_a_lower_threshold_finds_more_and_without_one_near_copies_stay(
+    workshop,
+) -> None:
+    texts = plant(workshop)
+    workshop.build(near_duplicates=0.6)
+    assert check_near_copies(workshop, texts, 0.6) == 60
+    manifest = workshop.build("plain")
+    assert manifest["books"]["left_out"]["near_copy"] == 0
+    assert manifest["near_copies"] is None
+
+
+def test_at_a_threshold_of_one_the_words_must_be_the_same(workshop) -> None:
+    words = " ".join(prose(1))
+    texts = [words, f"{words.upper()}!", f"{words} more"]
+    workshop.write("human/h", texts)
+    workshop.build(near_duplicates=1)
+    named = {f"h-{i}": text for i, text in enumerate(texts)}
+    assert check_near_copies(workshop, named, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "stays"),
+    [
+        ([], "human"),
+        (["longest"], "synthetic"),
+        (["human", "longest"], "human"),
+        (["oldest", "human"], "synthetic"),
+    ],
+)
+def test_the_same_rules_say_which_near_copy_stays_as_which_copy(
+    workshop, keep: list[str], stays: str
+) -> None:
+    texts = {"human": [], "synthetic": []}
+    for number in range(8):
+        words = prose(number)
+        texts["human"].append(" ".join(words))
+        texts["synthetic"].append(" ".join([*words, "with", "an", "ending"]))
+    workshop.write("human/h", texts["human"], created=["2020-03-01"] * 8)
+    workshop.write("synthetic/s", texts["synthetic"], created=["2019-03-01"] * 8)
+    options = {"keep": keep} if keep else {}
+    workshop.build(near_duplicates=0.8, **options)
+    assert [row["origin"] for row in workshop.rows()] == [stays] * 8
+
+
+def test_a_reviewed_document_stays_whatever_it_is_like(workshop) -> None:
+    words = prose(1)
+    human = [" ".join(words), " ".join(edited(words, 1))]
+    workshop.write("human/h", [*human, human[1]], reviewed=[False, False, None])
+    machine = [" ".join(edited(words, 1, 2))]
+    workshop.write("synthetic/s", machine, reviewed=[True], source=["x"])
+    workshop.build(near_duplicates=0.8)
+    (kept,) = workshop.rows()
+    assert (kept["id"], kept["reviewed"]) == ("s-0", True)
+    said = {row["id"]: row["reviewed"] for row in workshop.rows("rejected")}
+    assert said == {"h-0": False, "h-1": False, "h-2": None}
+
+
+def test_the_set_does_not_depend_on_the_number_of_partitions(
+    workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(workshop)
+    first = workshop.build("one", near_duplicates=0.8)
+    monkeypatch.setattr(build, "_PARTITION_BYTES", 8_000)
+    assert workshop.build("two", near_duplicates=0.8) == first
+    assert left_out(workshop, "one") == left_out(workshop, "two")
+
+
+def test_the_set_does_not_depend_on_files_and_row_groups(workshop) -> None:
+    plant(workshop)
+    first = workshop.build("one", near_duplicates=0.8)
+    rows = [*workshop.rows(output="one"), *workshop.rows("rejected", "one")]
+    texts = plant(workshop)
+    for origin in ("human", "synthetic"):
+        mine = [row["id"] for row in rows if row["origin"] == origin]
+        for file in (workshop.path / origin).iterdir():
+            file.unlink()
+        for part in range(3):
+            chosen = mine[part::3]
+            columns = {"id": chosen, "text": [texts[name] for name in chosen]}
+            workshop.write(f"{origin}/{part}", columns.pop("text"), 5, **columns)
+    second = workshop.build("two", near_duplicates=0.8)
+    assert second["content_digest"] == first["content_digest"]
+    assert second["books"] == first["books"]
+    assert left_out(workshop, "one") == left_out(workshop, "two")
+
+
+def test_two_workers_drop_what_one_does(workshop) -> None:
+    plant(workshop)
+    first = workshop.build("one", near_duplicates=0.8)
+    assert workshop.build("two", near_duplicates=0.8, workers=2) == first
+    assert left_out(workshop, "one") == left_out(workshop, "two")
+
+
+def test_signatures_are_kept_from_build_to_build(
+    workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(workshop)
+    made = []
+    annotate_block = annotate.annotate_block
+
+    def spy(block: Block, *options: Any) -> Any:
+        made.append((os.path.basename(block.file), *options[2:]))
+        return annotate_block(block, *options)
+
+    monkeypatch.setattr(annotate, "annotate_block", spy)
+    workshop.build("plain")
+    files = ["a.parquet", "b.parquet", "s.parquet"]
+    assert sorted(made) == [(file, None) for file in files]
+    workshop.build("one", near_duplicates=0.8)
+    assert sorted(made[3:]) == [(file, 5) for file in files]
+    workshop.build("two", near_duplicates=0.6, seed=3, keep=["longest"])
+    assert len(made) == 6
+    workshop.build("three", near_duplicates=0.8, shingle_words=3)
+    assert sorted(made[6:]) == [(file, 3) for file in files]
+
+
+def test_damaged_signatures_are_made_again(workshop) -> None:
+    plant(workshop)
+    first = workshop.build("one", near_duplicates=0.8)
+    sidecars = [*(workshop.path / ".synthfilter-cache/facts").rglob("*.parquet")]
+    assert len(sidecars) == 6
+    for sidecar in sidecars:
+        raw = bytearray(sidecar.read_bytes())
+        raw[len(raw) // 3] ^= 1
+        sidecar.write_bytes(raw)
+    assert workshop.build("two", near_duplicates=0.8) == first
+
+
+def test_what_could_not_be_read_once_is_compared_when_it_can(
+    workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(workshop)
+    read = annotate.read_documents
+
+    def fail(block: Block, columns: list[str]) -> Any:
+        if block.file.endswith("b.parquet"):
+            rows = np.arange(block.rows)
+            return iter([_unreadable(columns, rows, f"{UNREADABLE}: gone")])
+        return read(block, columns)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(annotate, "read_documents", fail)
+        books = workshop.build("one", near_duplicates=0.8)["books"]
+    assert (books["dead_letters"], books["left_out"]["near_copy"]) == (20, 20)
+    books = workshop.build("two", near_duplicates=0.8)["books"]
+    assert (books["dead_letters"], books["left_out"]["near_copy"]) == (0, 40)
+
+
+def test_texts_without_words_are_no_near_copies(workshop) -> None:
+    texts = ["!!! ???", "... ... ...", "?", "--", "\u2026 \u2026", "words"]
+    workshop.write("human/h", [*texts, "", None])
+    books = workshop.build(near_duplicates=0.1)["books"]
+    assert books["kept"] == len(texts)
+    assert (books["left_out"]["unusable_empty"], books["dead_letters"]) == (1, 1)
+
+
+def test_texts_shorter_than_a_shingle_are_compared_whole(workshop) -> None:
+    workshop.write(
+        "human/h", ["Yes, we can", "yes we can!", "we can", "Yes. We. Can't"]
+    )
+    workshop.build(near_duplicates=0.8)
+    assert {row["text"] for row in workshop.rows()} >= {"we can", "Yes. We. Can't"}
+    assert len(workshop.rows()) == 3
+
+
+def test_what_is_left_out_already_has_no_near_copies(workshop) -> None:
+    words = prose(1)
+    long = " ".join([*words, "and", "it", "goes", "on"])
+    workshop.write("human/h", [" ".join(words), long])
+    workshop.build(
+        near_duplicates=0.8, keep="longest", max_document_bytes=len(long) - 1
+    )
+    assert [row["id"] for row in workshop.rows()] == ["h-0"]
+    assert {row[1] for row in left_out(workshop)} == {"unusable_too_long"}
+
+
+def test_of_no_documents_there_is_no_set(workshop, capsys) -> None:
+    workshop.write("human/h", pa.array([], pa.string()))
+    workshop.build(code=3, near_duplicates=0.8)
+    assert "the set would be empty" in capsys.readouterr().err
+    workshop.write("synthetic/s", ["only one"])
+    assert workshop.build("two", near_duplicates=0.8)["books"]["kept"] == 1
+
+
+def test_in_a_chain_of_near_copies_nothing_goes_for_one_that_is_gone(workshop) -> None:
+    stream = prose(5, 300 * 8 + 100)
+    texts = [" ".join(stream[i * 8 : i * 8 + 100]) for i in range(300)]
+    assert similarity(texts[0], texts[1]) > 0.8 > similarity(texts[0], texts[2])
+    workshop.write("human/h", texts)
+    books = workshop.build(near_duplicates=0.8)["books"]
+    named = {f"h-{i}": text for i, text in enumerate(texts)}
+    assert check_near_copies(workshop, named, 0.8) == 300 - books["kept"]
+    # Of three in a row at least one stays, of two at most one.
+    assert 100 <= books["kept"] <= 150
+
+
+def test_documents_that_were_not_compared_with_all_are_counted_and_told(
+    workshop, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    words = prose(1)
+    workshop.write("human/h", [" ".join(edited(words, 1, i)) for i in range(30)])
+    manifest = workshop.build("all", near_duplicates=0.7)
+    assert manifest["near_copies"]["not_compared_with_all"] == 0
+    assert manifest["books"]["kept"] == 1
+    monkeypatch.setattr(near, "MAX_BUCKET", 2)
+    capped = workshop.build("bucket", near_duplicates=0.7)
+    # All are compared with the best, which is in every bucket.
+    assert capped["near_copies"]["not_compared_with_all"] >= 28
+    assert capped["books"]["kept"] == 1
+    monkeypatch.setattr(near, "MAX_GROUP", 12)
+    grouped = workshop.build("group", near_duplicates=0.7)
+    assert grouped["near_copies"]["not_compared_with_all"] >= 18
+    assert 1 <= grouped["books"]["kept"] <= 19
+    assert capsys.readouterr().out == ""
+
+
+@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
+def test_values_are_found_where_they_are(values: list[int], wanted: list[int]) -> None:
+    values = sorted(set(values))
+    found = near.find_sorted(np.array(values, int), np.array(wanted, int))
+    where = {value: place for place, value in enumerate(values)}
+    assert found.tolist() == [where.get(value, -1) for value in wanted]
+
+
+def batch_of_pairs(pairs: list[tuple[int, int]]) -> pa.RecordBatch:
+    ends = np.array(pairs, np.uint64).reshape(-1, 2)
+    return pa.RecordBatch.from_pydict({"first": ends[:, 0], "second": ends[:, 1]})
+
+
+@given(PAIRS, st.integers(1, 4), st.data())
+def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
+    pairs, partitions, data
+) -> None:
+    cut = data.draw(st.integers(0, len(pairs)))
+    # Documents may share bands in several parts.
+    parts = [(1, batch_of_pairs(pairs)), (2, batch_of_pairs(pairs[:cut]))]
+    whole = near.group_pairs(None, parts[:1], partitions)
+    found = near.group_pairs(None, iter(parts[::-1]), partitions)
+    assert found.capped == 3
+    assert found.order.tolist() == sorted({end for pair in pairs for end in pair})
+    assert (found.partition == whole.partition).all()
+    assert (found.pairs == whole.pairs).all()
+    assert {frozenset(pair) for pair in found.order[found.pairs].tolist()} == {
+        frozenset(pair) for pair in pairs
+    }
+    assert len(found.pairs) == len({frozenset(pair) for pair in pairs})
+    assert set(found.partition.tolist()) <= set(range(partitions))
+    apart = found.partition[found.pairs]
+    assert (apart[:, 0] == apart[:, 1]).all()
+
+
+@given(PAIRS, st.integers(1, 5))
+def test_of_a_large_group_the_first_are_compared_and_the_others_counted(
+    pairs, most
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "MAX_GROUP", most)
+        found = near.group_pairs(None, [(0, batch_of_pairs(pairs))], 3)
+    whole = near.group_pairs(None, [(0, batch_of_pairs(pairs))], 1 << 40)
+    _, size = np.unique(whole.partition, return_counts=True)
+    assert found.capped == np.maximum(size - most, 0).sum()
+    named, used = np.unique(whole.partition[found.pairs], return_counts=True)
+    for group in named.tolist():
+        mine = found.pairs[whole.partition[found.pairs[:, 0]] == group]
+        assert len(np.unique(mine)) <= most
+    assert len(used) == len(named)
+
+
+def block_of(rows: int) -> Block:
+    return Block(7, "f", "f", "x", Origin.HUMAN, {}, 0, 1, rows, 0, 100, False)
+
+
+def settled_rows(*rows: dict[str, int]) -> pa.RecordBatch:
+    """Rows of `schema.DECIDED` that are zero but for what is said."""
+    nothing = dict.fromkeys(schema.DECIDED.names, 0)
+    return pa.RecordBatch.from_pylist(
+        [{**nothing, **row} for row in rows], schema=schema.DECIDED
+    )
+
+
+def test_only_what_is_still_in_is_looked_at() -> None:
+    batch = settled_rows(
+        {"block": 1, "row": 5, "order": 50},
+        {"block": 1, "row": 6, "order": 60, "reason": Reason.EXACT_COPY},
+        {"block": 2, "row": 7, "order": 70, "rank": 3},
+    )
+    found = {key: part.to_pylist() for key, part in near.left_by_block(batch)}
+    assert found == {
+        1: [{"row": 5, "order": 50, "rank": 0}],
+        2: [{"row": 7, "order": 70, "rank": 3}],
+    }
+
+
+def test_documents_are_known_by_the_bands_that_others_have_too(tmp_path: Path) -> None:
+    texts = [" ".join(prose(i % 3)) for i in range(5)]
+    texts[3] = "?!"
+    signed = signatures(shingle_hashes(pa.array(texts, pa.large_string())))
+    path = str(tmp_path / "signatures.parquet")
+    save_signatures(signed, path, True)
+    where = [{"row": row, "order": 100 + row, "rank": row} for row in (4, 3, 1, 0)]
+    batches = [pa.RecordBatch.from_pylist([row], schema=near._WHERE) for row in where]
+    cut = ({7: block_of(5)}, lambda _: path, Bands(16, 7))
+    found, keys = near.cut_bands((7, batches), *cut)
+    assert found.column("row").to_pylist() == [4, 1, 0]
+    assert (keys == band_keys(signed, cut[2])[[4, 1, 0]]).all()
+    sketch = RepeatedKeys(1000)
+    sketch.add(keys)
+    repeated = near.merge_sketches(None, [sketch])
+    split = dict(near.split_bands((7, batches), *cut, repeated, 3))
+    rows = concat_batches(split.values()).to_pylist()
+    # Texts 4 and 1 are the same.
+    assert {(row["key"], row["order"], row["rank"]) for row in rows} == {
+        (key, 100 + row, row) for row in (4, 1) for key in keys[0].tolist()
+    }
+    for part, batch in split.items():
+        assert {key % 3 for key in batch.column("key").to_pylist()} == {part}
+
+
+def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
+    def document(order: int, rank: int, shingles: range) -> dict[str, Any]:
+        rank += RANK_OTHERS if order < 90 else 0
+        return {
+            "order": order,
+            "rank": rank,
+            "content_hi": order,
+            "content_lo": order,
+            "shingles": [*shingles],
+        }
+
+    documents = [
+        document(10, 2, range(100)),
+        document(11, 1, range(10, 100)),
+        document(12, 0, range(85, 185)),
+        document(91, 0, range(100, 190)),
+        document(92, 0, range(101, 190)),
+    ]
+    pairs = [(10, 11), (12, 91), (91, 92), (12, 92), (11, 12)]
+    groups = near.group_pairs(None, [(0, batch_of_pairs(pairs))], 1)
+    read = [
+        pa.RecordBatch.from_pylist([row], schema=near._READ) for row in documents[::-1]
+    ]
+    found = near.resolve_group((0, read), groups, 0.8).to_pylist()
+    told = {row["order"]: (row["reason"], row["match_hi"]) for row in found}
+    # Both references are like 12, the first more than the second; neither goes.
+    assert told == {
+        10: (Reason.NEAR_COPY, 11),
+        12: (Reason.REFERENCE_COPY, 91),
+    }
+    assert [row["similarity"] for row in found] == pytest.approx([0.9, 85 / 105])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.sampled_from([0, 0, 9])), max_size=12),
+    st.sets(st.integers(0, 8)),
+    st.data(),
+)
+def test_only_what_is_in_gets_the_reason_in_any_split_of_batches(
+    rows, gone, data
+) -> None:
+    settled = settled_rows(*({"order": o, "reason": r, "rank": 5} for o, r in rows))
+    dropped = [
+        {
+            **dict.fromkeys(near.DROPPED.names, 0),
+            "order": order,
+            "reason": Reason.NEAR_COPY,
+            "match_hi": order + 100,
+            "match_lo": order,
+            "similarity": 0.5,
+        }
+        for order in gone
+    ]
+    cut = data.draw(st.integers(0, len(dropped)))
+    parts = [
+        pa.RecordBatch.from_pylist(part, schema=near.DROPPED)
+        for part in (dropped[cut:], dropped[:cut])
+    ]
+    marked = near.mark_dropped(settled, iter(parts))
+    assert marked.schema.equals(schema.DECIDED)
+    for before, after in zip(settled.to_pylist(), marked.to_pylist(), strict=True):
+        order = before["order"]
+        if order in gone and before["reason"] == Reason.KEPT:
+            before |= {
+                "reason": Reason.NEAR_COPY,
+                "match_hi": order + 100,
+                "match_lo": order,
+                "similarity": 0.5,
+            }
+        assert after == before
