@@ -94,7 +94,8 @@ class Build(beam.PTransform):
         too short, in another language, tables or code: declared (what was declared
         stays so, what was not is left out) or drop (all are left out).
       max_ai_score: Drop declared synthetic documents that score above this.
-      keep: Which of several copies stays, the most important rule first.
+      keep: Which of several copies stays, the most important rule first: reviewed (a
+        field of that name is true), human, longest, oldest.
       near_duplicates: Drop documents of which another, kept one shares at least this
         much, as Jaccard similarity of their word shingles, above 0 to 1; without it,
         only the same text counts as a copy.

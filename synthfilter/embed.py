@@ -160,7 +160,8 @@ class Deduplicate(beam.PTransform):
     kept on any runner.
 
     Args:
-      keep: Which of several copies stays, the most important rule first.
+      keep: Which of several copies stays, the most important rule first: reviewed (a
+        field of that name is true), human, longest, oldest.
       fields: Fields of the documents, as NAME=FIELD, such as text=body.
     """
 

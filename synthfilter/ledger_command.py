@@ -172,8 +172,13 @@ class ExplainUses:
         )
         shown = [schema.CONTENT_HASH, schema.BUILD_ID, TIME, schema.ORIGIN, GENERATION]
         shown += [schema.GENERATOR, schema.SOURCE, schema.ID]
-        lines = [[_cell(row[name]) for name in shown] for row in rows]
-        _show(reporter, shown, lines, numbers=0)
+        for row in rows:
+            known = {name: row[name] for name in shown if row[name] is not None}
+            told = [
+                f"{name}={printable(_cell(value))}" for name, value in known.items()
+            ]
+            # A line each, however narrow the terminal: a cut hash is of no use.
+            reporter.say("  ".join(told))
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -343,10 +348,10 @@ def _show(
     rows: Sequence[Sequence[str]],
     numbers: int = 1,
 ) -> None:
-    """Prints a table whose columns from `numbers` on are numbers; 0 = none is."""
+    """Prints a table whose columns from `numbers` on are numbers."""
     table = Table(box=box.SIMPLE)
     for place, name in enumerate(columns):
-        number = numbers and place >= numbers
+        number = place >= numbers
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))

@@ -227,7 +227,7 @@ def _document_row(
     generation = record.pop(mapping.get(schema.SYNTH_GENERATION), None)
     parents = record.pop(mapping.get(schema.PARENT_IDS), None)
     reviewed = record.pop(mapping.get(schema.REVIEWED), None)
-    if not isinstance(reviewed, bool | None):
+    if reviewed is not None and type(reviewed) is not bool:
         # Something else goes by that name: it stays with the metadata.
         record[mapping[schema.REVIEWED]], reviewed = reviewed, None
     metadata = record.pop(mapping.get(schema.METADATA), None)
