@@ -149,7 +149,7 @@ def run_synthfilter(path: Path, threshold: float, _: str) -> tuple[list[int], di
     notes: dict[str, float] = {
         f"{n}, s": s for n, s in zip(names, np.diff(clock).tolist(), strict=True)
     }
-    notes |= {"candidate pairs": len(pairs), "capped documents": capped}
+    notes |= {"candidate pairs": len(pairs), "capped documents": len(capped)}
     notes["pairs at or above"] = int((similarity >= threshold).sum())
     return resolved.dropped.tolist(), notes
 

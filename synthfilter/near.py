@@ -6,6 +6,7 @@ Signatures come from sidecars. Only documents that share a band with another are
 again, and each group of such documents is compared and resolved in one place.
 """
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
@@ -25,7 +26,7 @@ from synthfilter.core.batches import (
     split_by_key,
     with_values,
 )
-from synthfilter.core.hashing import hash_texts, mix
+from synthfilter.core.hashing import distinct, hash_texts, mix
 from synthfilter.core.schema import Reason
 from synthfilter.core.text import normalise
 from synthfilter.decisions import near
@@ -206,8 +207,9 @@ class CountBands(beam.DoFn):
 
 def merge_sketches(_: None, parts: Iterable[RepeatedKeys]) -> RepeatedKeys:
     """Returns one sketch of all that were counted."""
-    parts = list(parts) or [RepeatedKeys(0)]
-    return functools.reduce(RepeatedKeys.merge, parts).settled()
+    first, *more = list(parts) or [RepeatedKeys(0)]
+    # What runners hand in is theirs, and may be handed in again.
+    return functools.reduce(RepeatedKeys.merge, more, copy.deepcopy(first)).settled()
 
 
 def cut_bands(
@@ -253,8 +255,8 @@ def split_bands(
 
 def find_pairs(
     element: tuple[int, Iterable[pa.RecordBatch]],
-) -> tuple[int, pa.RecordBatch]:
-    """Returns `(capped, pairs)` of the documents that share a band."""
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Returns `(pairs, capped)` of the documents that share a band."""
     rows = concat_batches(element[1])
     found = near.candidate_pairs(
         column(rows, KEY),
@@ -263,16 +265,19 @@ def find_pairs(
         column(rows, schema.RANK),
     )
     pairs = {FIRST: found.pairs[:, 0], SECOND: found.pairs[:, 1]}
-    return found.capped, pa.RecordBatch.from_pydict(pairs)
+    capped = {schema.ORDER: found.capped}
+    return pa.RecordBatch.from_pydict(pairs), pa.RecordBatch.from_pydict(capped)
 
 
 def group_pairs(
-    _: None, found: Iterable[tuple[int, pa.RecordBatch]], partitions: int
+    _: None,
+    found: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]],
+    partitions: int,
 ) -> Groups:
     """Returns the groups of documents that pairs tie together."""
-    capped, pairs = 0, [np.zeros((0, 2), np.uint64)]
-    for more, batch in found:
-        capped += more
+    capped, pairs = [], [np.zeros((0, 2), np.uint64)]
+    for batch, left in found:
+        capped.append(column(left, schema.ORDER))
         pairs.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
     order, rows = np.unique(np.concatenate(pairs), return_inverse=True)
     rows = rows.reshape(-1, 2)
@@ -287,7 +292,8 @@ def group_pairs(
     place[inside] = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
     beyond = place >= MAX_GROUP
     rows = rows[~beyond[rows].any(axis=1)]
-    return Groups(order, group % partitions, rows, capped + int(beyond.sum()))
+    left_out = distinct([*capped, order[beyond]])
+    return Groups(order, group % partitions, rows, len(left_out))
 
 
 def read_candidates(

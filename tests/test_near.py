@@ -336,9 +336,14 @@ def test_values_are_found_where_they_are(values: list[int], wanted: list[int]) -
     assert found.tolist() == [where.get(value, -1) for value in wanted]
 
 
-def batch_of_pairs(pairs: list[tuple[int, int]]) -> pa.RecordBatch:
+def found_pairs(
+    pairs: list[tuple[int, int]], capped: tuple[int, ...] = ()
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     ends = np.array(pairs, np.uint64).reshape(-1, 2)
-    return pa.RecordBatch.from_pydict({"first": ends[:, 0], "second": ends[:, 1]})
+    return (
+        pa.RecordBatch.from_pydict({"first": ends[:, 0], "second": ends[:, 1]}),
+        pa.RecordBatch.from_pydict({"order": np.array(capped, np.uint64)}),
+    )
 
 
 @given(PAIRS, st.integers(1, 4), st.data())
@@ -347,7 +352,7 @@ def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
 ) -> None:
     cut = data.draw(st.integers(0, len(pairs)))
     # Documents may share bands in several parts.
-    parts = [(1, batch_of_pairs(pairs)), (2, batch_of_pairs(pairs[:cut]))]
+    parts = [found_pairs(pairs, (3, 5)), found_pairs(pairs[:cut], (5, 7))]
     whole = near.group_pairs(None, parts[:1], partitions)
     found = near.group_pairs(None, iter(parts[::-1]), partitions)
     assert found.capped == 3
@@ -369,8 +374,8 @@ def test_of_a_large_group_the_first_are_compared_and_the_others_counted(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "MAX_GROUP", most)
-        found = near.group_pairs(None, [(0, batch_of_pairs(pairs))], 3)
-    whole = near.group_pairs(None, [(0, batch_of_pairs(pairs))], 1 << 40)
+        found = near.group_pairs(None, [found_pairs(pairs)], 3)
+    whole = near.group_pairs(None, [found_pairs(pairs)], 1 << 40)
     _, size = np.unique(whole.partition, return_counts=True)
     assert found.capped == np.maximum(size - most, 0).sum()
     named, used = np.unique(whole.partition[found.pairs], return_counts=True)
@@ -449,7 +454,7 @@ def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
         document(92, 0, range(101, 190)),
     ]
     pairs = [(10, 11), (12, 91), (91, 92), (12, 92), (11, 12)]
-    groups = near.group_pairs(None, [(0, batch_of_pairs(pairs))], 1)
+    groups = near.group_pairs(None, [found_pairs(pairs)], 1)
     read = [
         pa.RecordBatch.from_pylist([row], schema=near._READ) for row in documents[::-1]
     ]

@@ -23,12 +23,12 @@ class Candidates(NamedTuple):
 
     Attributes:
       pairs: The documents' ids [pairs, 2], the lower one first; each pair once, sorted.
-      capped: How many documents were left out of some comparisons, because too many
+      capped: Ids of the documents left out of some comparisons, because too many
         share one of their keys.
     """
 
     pairs: np.ndarray
-    capped: int
+    capped: np.ndarray
 
 
 class Resolution(NamedTuple):
@@ -82,7 +82,7 @@ def candidate_pairs(
     # The one document that comes right after the first `max_bucket` has met them all.
     apart = (place >= max_bucket) & (np.repeat(size, size) > max_bucket + 1)
     pairs = _distinct_pairs(member, start, np.minimum(place, max_bucket), len(ids))
-    return Candidates(ids[pairs], len(np.unique(member[apart])))
+    return Candidates(ids[pairs], ids[distinct([member[apart]])])
 
 
 def _ranked_rows(
