@@ -179,7 +179,7 @@ class Build(beam.PTransform):
             raise UserError("max_document_bytes must be below 2 GiB")
         origin.check_policy(self.flagged_human)
         origin.check_language_policy(self.language_policy)
-        copies.check_keep(self.keep)
+        self.keep = copies.parse_keep(self.keep)
         self._check_near()
         mixture.check_fraction("max_source_loss", self.max_source_loss)
         parse_fields(self.fields)

@@ -170,7 +170,7 @@ class Deduplicate(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        copies.check_keep(self.keep)
+        self.keep = copies.parse_keep(self.keep)
         parse_fields(self.fields)
 
     def expand(self, documents: beam.PCollection) -> Any:

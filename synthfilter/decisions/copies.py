@@ -16,13 +16,19 @@ _TICK_MS = 10_000
 _FIRST_TICK = -536_466_240  # the year 1800
 
 
-def check_keep(keep: Sequence[str]) -> None:
-    """Raises UserError unless every rule is known and none comes twice."""
-    if len(set(keep)) != len(keep) or not set(keep) <= set(KEEP_RULES):
+def parse_keep(keep: Sequence[str]) -> list[str]:
+    """Returns the rules that `["human", "longest"]` or `["human,longest"]` names.
+
+    Raises:
+      UserError: one is unknown or comes twice.
+    """
+    rules = [rule.strip() for part in keep for rule in part.split(",")]
+    if len(set(rules)) != len(rules) or not set(rules) <= set(KEEP_RULES):
         raise UserError(
             f"keep takes each of {', '.join(KEEP_RULES)} at most once; "
-            f"got {', '.join(keep)}"
+            f"got {', '.join(rules)}"
         )
+    return rules
 
 
 def find_exact_copies(

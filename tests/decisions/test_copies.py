@@ -7,8 +7,8 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.schema import RANK_OTHERS, Origin
 from synthfilter.decisions.copies import (
     KEEP_RULES,
-    check_keep,
     find_exact_copies,
+    parse_keep,
     rank_documents,
 )
 
@@ -168,9 +168,10 @@ def test_times_outside_of_the_years_that_are_told_apart_are_the_first_or_last() 
 def test_rules_that_are_unknown_or_come_twice_are_an_error(keep: list[str]) -> None:
     rules = "reviewed, human, longest, oldest"
     with pytest.raises(UserError, match=f"keep takes each of {rules} at most once"):
-        check_keep(keep)
+        parse_keep(keep)
 
 
-def test_any_known_rules_are_accepted() -> None:
-    check_keep([])
-    check_keep(["oldest", "human"])
+def test_rules_may_be_listed_or_joined_by_commas() -> None:
+    assert parse_keep([]) == []
+    assert parse_keep(["oldest", "human"]) == ["oldest", "human"]
+    assert parse_keep(["oldest, human", "longest"]) == ["oldest", "human", "longest"]
