@@ -393,6 +393,17 @@ class Build(beam.PTransform):
         capped = None
         if self.near_duplicates is not None:
             blocks = found | "KeyCandidates" >> beam.Map(key_block)
+            if self.ledger is not None:
+                # First, so that a near copy names a document that stays.
+                settled = drop_near_uses(
+                    settled,
+                    blocks,
+                    identity,
+                    self._signatures_path(),
+                    self.near_duplicates,
+                    self._rules(),
+                    1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
+                )
             settled, capped = drop_near_copies(
                 settled,
                 blocks,
@@ -403,16 +414,6 @@ class Build(beam.PTransform):
                 sum(file.bytes for file in inputs) // _DOCUMENT_BYTES,
                 beats,
             )
-            if self.ledger is not None:
-                settled = drop_near_uses(
-                    settled,
-                    blocks,
-                    identity,
-                    self._signatures_path(),
-                    self.near_duplicates,
-                    self._rules(),
-                    1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
-                )
         return settled | "LeaveReference" >> beam.Map(decide.leave_reference), capped
 
     def _rules(self) -> ReuseRules:
