@@ -108,6 +108,7 @@ class Build(
                 Origin.SYNTHETIC: self.synthetic,
                 Origin.UNKNOWN: self.unknown,
                 Origin.REFERENCE: self.against,
+                Origin.CORE: self.core,
             }
         )
 
@@ -391,8 +392,8 @@ def _content_options(
 ) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
     # The threshold says it all, wherever it is from.
-    places = {"output", "human", "synthetic", "unknown", "against", "cache", "ledger"}
-    places |= {"target_fpr", "calibration"}
+    places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
+    places |= {"ledger", "target_fpr", "calibration"}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)

@@ -23,6 +23,8 @@ class InputOptions:
         compressed (.gz, .zst).
       synthetic: Paths or globs of text declared synthetic.
       unknown: Paths or globs of text of unknown origin; the detector decides.
+      core: Paths or globs of the human archive: in every build whole and unchanged,
+        whatever else is asked for.
       against: Paths or globs of text that must not be in the set, such as a
         benchmark's; copies are dropped, near copies if near_duplicates is set.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
@@ -32,14 +34,17 @@ class InputOptions:
     human: list[str] = dataclasses.field(default_factory=list)
     synthetic: list[str] = dataclasses.field(default_factory=list)
     unknown: list[str] = dataclasses.field(default_factory=list)
+    core: list[str] = dataclasses.field(default_factory=list)
     against: list[str] = dataclasses.field(default_factory=list)
     fields: list[str] = dataclasses.field(default_factory=list)
     max_document_bytes: int = 10_000_000
 
     def check_input(self) -> None:
         """Raises UserError for a value that cannot be."""
-        if not (self.human or self.synthetic or self.unknown):
-            raise UserError("name at least one input: --human, --synthetic, --unknown")
+        if not (self.human or self.synthetic or self.unknown or self.core):
+            raise UserError(
+                "name at least one input: --human, --synthetic, --unknown, --core"
+            )
         check_least("max_document_bytes", self.max_document_bytes)
         if self.max_document_bytes > 2**31 - 1:
             raise UserError("max_document_bytes must be below 2 GiB")
