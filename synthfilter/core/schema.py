@@ -60,20 +60,24 @@ SLICES_PER_BLOCK = 1 << 20
 BLOCKS_PER_FILE = 1 << 20
 
 
-# Ranks below this are those of documents of a reference set; the lowest rank is best.
-RANK_OTHERS = 1 << 63
+# The lowest rank is best. Ranks below the first are those of documents of a reference
+# set, those below the second of the human archive.
+RANK_CORE = 1 << 63
+RANK_OTHERS = 3 << 62
 
 
 class Origin(enum.IntEnum):
     """Who wrote a document; `UNKNOWN` only before the detector has spoken.
 
-    Those declared `REFERENCE` are compared with and never written.
+    Those declared `REFERENCE` are compared with and never written; those declared
+    `CORE` are the human archive, which every build holds whole.
     """
 
     HUMAN = 0
     SYNTHETIC = 1
     UNKNOWN = 2
     REFERENCE = 3
+    CORE = 4
 
 
 class Evidence(enum.IntEnum):
@@ -117,7 +121,7 @@ class Reason(enum.IntEnum):
 
 
 # Origins of what may be written.
-WRITTEN = (Origin.HUMAN, Origin.SYNTHETIC, Origin.UNKNOWN)
+WRITTEN = (Origin.HUMAN, Origin.SYNTHETIC, Origin.UNKNOWN, Origin.CORE)
 ORIGIN_NAMES = tuple(origin.name.lower() for origin in Origin)
 EVIDENCE_NAMES = tuple(evidence.name.lower() for evidence in Evidence)
 SAYS_NAMES = tuple(says.name.lower() for says in Says)
