@@ -28,6 +28,11 @@ def pack(says: Mapping[Evidence, np.ndarray], rows: int) -> np.ndarray:
     return claims
 
 
+def pack_one(says: Mapping[Evidence, Says]) -> int:
+    """Returns the claims of one document, as `pack` does."""
+    return sum(int(code) << _BITS * evidence for evidence, code in says.items())
+
+
 def claim_of(claims: np.ndarray, evidence: Evidence) -> np.ndarray:
     """Returns what one piece of evidence says of each document: `Says` codes, uint8."""
     return ((claims >> np.uint16(_BITS * evidence)) & _MASK).astype(np.uint8)
