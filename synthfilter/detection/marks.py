@@ -120,7 +120,9 @@ def _says_wrapped(text: bytes) -> Says:
 
 
 def _in_wrapper(text: str) -> bool:
-    found = c2pa_text.find_wrapper_info(text)
+    # A text with a second run of selectors is refused, whatever that run is.
+    mark, run = text[:1], text[1:].partition(c2pa_text.ZWNBSP)[0]
+    found = c2pa_text.find_wrapper_info(mark + run)
     return found is not None and _is_machine(found[0])
 
 
