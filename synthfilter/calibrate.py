@@ -11,6 +11,7 @@ import orjson
 from synthfilter.console import Reporter
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.profiles import count_profiles
 from synthfilter.core.schema import Origin
 from synthfilter.detection.calibration import TARGET_FPRS, fit_logistic
 from synthfilter.detection.detector import Detector, load_detector
@@ -19,6 +20,7 @@ from synthfilter.detection.figures import (
     documents_needed,
     find_thresholds,
     group_rows,
+    name_profiles,
     rate_at_least,
     rate_name,
     thresholds_by_length,
@@ -173,6 +175,16 @@ def calibrate(
             name: _measure_band(part, rates)
             for name, part in zip(BANDS, parts, strict=True)
         },
+        "profiles": count_profiles(
+            scores.score,
+            scores.words,
+            scores.synthetic,
+            name_profiles(
+                scores.names[schema.SOURCE],
+                scores.names[schema.GENERATOR],
+                scores.synthetic,
+            ),
+        ).as_json(),
     }
 
 

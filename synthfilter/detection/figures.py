@@ -123,6 +123,34 @@ def group_rows(values: np.ndarray, most: int = 100) -> dict[str, np.ndarray]:
     return found
 
 
+def name_profiles(
+    sources: np.ndarray, kinds: np.ndarray, synthetic: np.ndarray, most: int = 100
+) -> np.ndarray:
+    """Returns the name under which each document is counted in `core.profiles`.
+
+    That of its source, and for machine text of its kind or generator, too: how much is
+    detected differs by that as much as by the source.
+
+    Args:
+      sources: Object, None where there is none.
+      kinds: Object, None where there is none.
+      synthetic: bool, who wrote each.
+      most: Of more sources than these of one class the smaller ones are one.
+    """
+    rows = zip(sources, kinds, synthetic.tolist(), strict=True)
+    said = [
+        " / ".join(str(part) for part in (source, kind if machine else None) if part)
+        or "(no source)"
+        for source, kind, machine in rows
+    ]
+    named = np.array(said, object)
+    for kind in (False, True):
+        mine = np.flatnonzero(synthetic == kind)
+        for name, rows_of in group_rows(named[mine], most).items():
+            named[mine[rows_of]] = name
+    return named
+
+
 def measure_group(
     human: np.ndarray, synthetic: np.ndarray, thresholds: Mapping[float, float]
 ) -> dict[str, Any]:
