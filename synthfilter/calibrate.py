@@ -35,7 +35,7 @@ from synthfilter.detection.thresholds import (
 )
 from synthfilter.inputs.blocks import list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.labelled import NO_TIME, Scores, score_files
+from synthfilter.labelled import DOMAIN, NO_TIME, Scores, score_files
 from synthfilter.version import __version__
 
 _FALSE_POSITIVES = 10
@@ -181,6 +181,7 @@ def calibrate(
             scores.synthetic,
             name_profiles(
                 scores.names[schema.SOURCE],
+                scores.names[DOMAIN],
                 scores.names[schema.GENERATOR],
                 scores.synthetic,
             ),

@@ -360,7 +360,7 @@ def describe(
         scores,
         count_words(documents.text),
         synthetic,
-        name_profiles(documents.sources, documents.kinds, synthetic),
+        name_profiles(documents.sources, documents.domains, documents.kinds, synthetic),
     )
     return {
         "name": name,
