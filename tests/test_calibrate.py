@@ -137,13 +137,7 @@ def test_profiles_of_human_text_join_the_machine_text_of_the_detector(
     calibrate(output="human.json")
     calibrate("--synthetic", "s.parquet", output="both.json")
     detector = load_detector(DETECTOR[1])
-    known = count_profiles(
-        np.array([0.2, 0.9], np.float32),
-        np.array([9, 9]),
-        np.array([False, True]),
-        "xy",
-    )
-    other = dataclasses.replace(detector, profiles=known)
+    other = Profiled(**vars(detector))
     both = choose_profiles(other, "both.json")
     assert both.sources == ("a", "b")
     assert both.own == (True, True)

@@ -41,13 +41,13 @@ CONFIDENCE = 0.9
 SHAPE = (LENGTHS, BINS, 2)
 """Of the cells of a group: length, score, not flagged or flagged."""
 
-_EVIDENCE = 30.0
+EVIDENCE = 60.0
 """What any number of documents counts as at most, for intervals."""
 _EVIDENCE_OF_MEAN = 200.0
 """The same for estimates: the likely rather than all that cannot be excluded."""
 _PURE = 0.1
 """Before any is seen, the probability that all text is human, and that none is."""
-_LEAN = 2.0
+_LEAN = 4.0
 """How many documents the share of its group counts as for a length."""
 _LEVELS = 100
 _BISECTIONS = 30
@@ -95,9 +95,6 @@ class Prevalence:
         estimates are what is flagged, and intervals all that is possible.
       groups: Of each group by weight, in their order.
       all: Of all groups together.
-      em: The estimate for all of Saerens, Latinne and Decaestecker (Adjusting the
-        outputs of a classifier to new a priori probabilities, Neural Computation 14,
-        2002), which takes the mean of all known sources for the truth; None: unknown.
       cells: The probability that a document is machine-written, float64 [groups,
         *SHAPE]; within a group and length it rises with the score.
     """
@@ -105,10 +102,10 @@ class Prevalence:
     known: bool
     groups: list[Interval]
     all: Interval
-    em: float | None
     cells: np.ndarray
     _fits: "list[_Fits]"
     _models: Models | None
+    _em_cells: np.ndarray
     _confidence: float
 
     def share(self, weight: np.ndarray) -> Interval:
@@ -130,6 +127,21 @@ class Prevalence:
             if of_group.any():
                 found += _amount(fits, self._models, of_group, self._confidence)
         return Interval(*np.clip(found / total, 0, 1).tolist())
+
+    def cross_check(self, weight: np.ndarray) -> float | None:
+        """Returns another method's estimate of `share`; None where nothing is known.
+
+        It is that of Saerens, Latinne and Decaestecker (Adjusting the outputs of a
+        classifier to new a priori probabilities, Neural Computation 14, 2002), which
+        takes the mean of all known sources for the truth.
+
+        Args:
+          weight: See `share`.
+        """
+        if self._models is None or not weight.any():
+            return None
+        found = (weight.sum(axis=-1) * self._em_cells).sum()
+        return float(found / weight.sum())
 
 
 class _Fit(NamedTuple):
@@ -183,7 +195,10 @@ def observe(
 
 
 def estimate_prevalence(
-    observed: Observed, profiles: Profiles | None, confidence: float = CONFIDENCE
+    observed: Observed,
+    profiles: Profiles | None,
+    confidence: float = CONFIDENCE,
+    evidence: float = EVIDENCE,
 ) -> Prevalence:
     """Returns how much of what was observed is machine-written, by group.
 
@@ -192,6 +207,8 @@ def estimate_prevalence(
         machine text is among it.
       profiles: What the detector's scores look like; None: unknown.
       confidence: Of the intervals.
+      evidence: What any number of documents counts as at most, for intervals: the
+        less, the wider.
 
     Raises:
       ValueError: The confidence is not above 0 and below 1.
@@ -203,10 +220,10 @@ def estimate_prevalence(
         known=models is not None,
         groups=[],
         all=Interval(0.0, 0.0, 1.0),
-        em=None,
         cells=_as_flagged(observed),
         _fits=[],
         _models=models,
+        _em_cells=np.zeros(observed.docs.shape[:-1]),
         _confidence=confidence,
     )
     if profiles is not None and models is not None:
@@ -215,15 +232,14 @@ def estimate_prevalence(
         fits = [
             _Fits(
                 _fit(of_group, table, models, _EVIDENCE_OF_MEAN),
-                _fit(of_group, table, models, _EVIDENCE),
+                _fit(of_group, table, models, evidence),
             )
             for of_group in docs
         ]
         for number, (likely, _) in enumerate(fits):
             chance = _chances(likely, models).mean(axis=0)
             made.cells[number] = _rising(chance, docs[number])[..., None]
-        em = _saerens(docs, observed.weight.sum(axis=-1), profiles)
-        made = dataclasses.replace(made, em=em, _fits=fits)
+        made = dataclasses.replace(made, _fits=fits, _em_cells=_saerens(docs, profiles))
     only = np.eye(len(observed.weight), dtype=np.int64)[..., None, None, None]
     return dataclasses.replace(
         made,
@@ -374,16 +390,13 @@ def _rising(chance: np.ndarray, docs: np.ndarray) -> np.ndarray:
     return np.clip(least.max(axis=1), 0, 1)
 
 
-def _saerens(docs: np.ndarray, weight: np.ndarray, profiles: Profiles) -> float | None:
-    """Returns the share by weight that makes the scores most likely; None of nothing.
+def _saerens(docs: np.ndarray, profiles: Profiles) -> np.ndarray:
+    """Returns probabilities of machine text that make the scores most likely.
 
     Args:
       docs: [groups, LENGTHS, BINS].
-      weight: The same of the weight.
       profiles: All sources of a class count the same.
     """
-    if not weight.any():
-        return None
     human, synthetic = (
         smooth_counts(profiles.of(kind).counts[:, kind]).mean(axis=0)[_BAND_OF_LENGTH]
         for kind in (HUMAN, SYNTHETIC)
@@ -393,4 +406,4 @@ def _saerens(docs: np.ndarray, weight: np.ndarray, profiles: Profiles) -> float 
     for _ in range(_EM_ROUNDS):
         chance = share * synthetic / (share * synthetic + (1 - share) * human)
         share = (chance * docs).sum(axis=-1, keepdims=True) / total
-    return float((chance * weight).sum() / weight.sum())
+    return chance

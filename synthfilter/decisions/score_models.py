@@ -12,7 +12,7 @@ DRAWS = 256
 # How far the scores of a source that nobody has seen may lie beside those of a known
 # one: a standard deviation in bins, each a quarter of the logit. For how they were
 # chosen see docs/true-share.md.
-_SHIFT_UNSEEN, _SHIFT_OWN = 8.0, 2.0
+_SHIFT_UNSEEN, _SHIFT_OWN = 6.0, 2.0
 # A band of lengths with few documents of a source looks like that of all sources
 # together, which weigh as much as so many documents.
 _SHRINK = 10.0
