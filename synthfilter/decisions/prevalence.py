@@ -50,7 +50,7 @@ _PURE = 0.1
 _LEAN = 4.0
 """How many documents the share of its group counts as for a length."""
 _LEVELS = 100
-_BISECTIONS = 30
+_BISECTIONS = 24
 _EM_ROUNDS = 200
 # Scores look the same from the last band of the profiles on.
 _BAND_OF_LENGTH = np.minimum(np.arange(LENGTHS), len(BANDS) - 1)
@@ -276,10 +276,12 @@ def _fit(docs: np.ndarray, table: np.ndarray, models: Models, evidence: float) -
     """
     # Counting n documents as n e / (n + e) of them is the coarsened likelihood.
     docs = docs * (evidence / (evidence + docs.sum()))
-    rows = docs.astype(np.float32)[:, None]
-    likelihood = (rows @ table[_BAND_OF_LENGTH])[:, 0].astype(np.float64)
+    likelihood = np.zeros((LENGTHS, table.shape[-1]), np.float32)
+    for band in range(len(BANDS)):
+        mine = _BAND_OF_LENGTH == band
+        likelihood[mine] = docs[mine].astype(np.float32) @ table[band]
     likelihood = likelihood.reshape(LENGTHS, DRAWS, -1)
-    together = likelihood.sum(axis=0) + np.log(_before(np.array(0.5), np.array(2.0)))
+    together = likelihood.sum(axis=0, dtype=np.float64) + np.log(_before(np.array(0.5), np.array(2.0)))
     chance = np.cumsum(np.exp(together - together.max()))
     # So many equally probable outcomes, evenly spread: systematic resampling.
     places = (np.arange(_LEVELS) + 0.5) / _LEVELS * chance[-1]
@@ -327,24 +329,45 @@ def _lean(likelihood: np.ndarray, share: np.ndarray) -> np.ndarray:
 def _balance(
     docs: np.ndarray, shares: np.ndarray, models: Models, draw: np.ndarray
 ) -> np.ndarray:
-    """Returns priors under which the documents of a length have a share in sum."""
-    filled = docs.sum(axis=1) > 0
-    target = shares * docs.sum(axis=1)
-    low, high = np.zeros_like(shares), np.ones_like(shares)
+    """Returns priors under which the documents of a length have a share in sum.
+
+    Args:
+      docs: [LENGTHS, BINS].
+      shares: [levels, LENGTHS].
+      models: What the draws are of.
+      draw: Of each level.
+    """
+    filled = np.flatnonzero(docs.any(axis=1))
+    docs, target = docs[filled], shares[:, filled]
+    ratio = _ratio(models, draw, filled)
+    low, high = np.zeros_like(target), np.ones_like(target)
     for _ in range(_BISECTIONS):
         prior = (low + high) / 2
-        found = (_chances(_Fit(draw, prior), models) * docs).sum(axis=-1)
-        low = np.where(found < target, prior, low)
-        high = np.where(found < target, high, prior)
-    prior = np.where((shares > 0) & (shares < 1), (low + high) / 2, shares)
-    return np.where(filled, prior, shares)
+        found = np.einsum("rlk,lk->rl", _chance(ratio, prior), docs)
+        under = found < target * docs.sum(axis=1)
+        low, high = np.where(under, prior, low), np.where(under, high, prior)
+    priors = shares.copy()
+    pure = (target == 0) | (target == 1)
+    priors[:, filled] = np.where(pure, target, (low + high) / 2)
+    return priors
+
+
+def _ratio(models: Models, draw: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns how much likelier each score is of human text, [draws, lengths, BINS]."""
+    place = (draw[:, None], _BAND_OF_LENGTH[lengths])
+    return models.human[place] / models.synthetic[place]
+
+
+def _chance(ratio: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Returns the probability of machine text by Bayes' theorem."""
+    with np.errstate(divide="ignore"):
+        odds = (1 - prior) / prior
+    return 1 / (1 + ratio * odds[..., None])
 
 
 def _chances(fit: _Fit, models: Models) -> np.ndarray:
     """Returns the probability of machine text, [levels, LENGTHS, BINS]."""
-    human, synthetic = (part[fit.draw][:, _BAND_OF_LENGTH] for part in models)
-    synthetic = synthetic * fit.prior[..., None]
-    return synthetic / (synthetic + human * (1 - fit.prior)[..., None])
+    return _chance(_ratio(models, fit.draw, np.arange(LENGTHS)), fit.prior)
 
 
 def _amount(
