@@ -23,6 +23,8 @@ from synthfilter.inputs.fields import map_fields
 MAX_DOCUMENT_BYTES = 10_000_000
 DOMAIN = "domain"
 GROUP = "group"
+LABEL = "label"
+WEIGHT = "weight"
 NO_TIME = np.iinfo(np.int64).min
 
 _COLUMNS = (*COLUMNS, schema.GENERATOR, schema.METADATA)

@@ -1,28 +1,14 @@
 """Rates with their uncertainty: by threshold and by group."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from synthfilter.core.intervals import wilson_interval
 from synthfilter.detection.calibration import TARGET_FPRS
 from synthfilter.detection.evaluation import auroc, threshold_at_fpr
 from synthfilter.detection.lengths import BAND_STARTS, length_bands
-
-_Z = 1.959963984540054
-"""Of a two-sided 95% interval."""
-
-
-def wilson_interval(hits: int, of: int) -> tuple[float, float]:
-    """Returns the 95% interval of a rate (Wilson 1927); (0, 1) where `of` is 0."""
-    if not of:
-        return 0.0, 1.0
-    share, slack = hits / of, _Z * _Z / of
-    middle = (share + slack / 2) / (1 + slack)
-    half = math.sqrt(share * (1 - share) * slack + slack * slack / 4) / (1 + slack)
-    # Rounding must not push the bounds of 0 and 1 hits past the rate itself.
-    return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
 
 
 def rate_at_least(
