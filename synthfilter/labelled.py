@@ -1,6 +1,7 @@
 """Documents whose origin is known, for measuring, calibrating and training."""
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -38,12 +39,14 @@ class Rows(NamedTuple):
       synthetic: bool, whether a machine wrote each.
       names: Source, generator, domain and group of each; None where it has none.
       unreadable: How many further rows could not be read.
+      weight: float64, how many documents each stands for: the column `weight`, else 1.
     """
 
     documents: pa.RecordBatch
     synthetic: np.ndarray
     names: dict[str, np.ndarray]
     unreadable: int
+    weight: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Scores:
       synthetic: bool.
       names: As in `Rows`.
       unreadable: How many further rows could not be read.
+      weight: As in `Rows`.
     """
 
     score: np.ndarray
@@ -65,6 +69,7 @@ class Scores:
     synthetic: np.ndarray
     names: dict[str, np.ndarray]
     unreadable: int
+    weight: np.ndarray
 
     def take(self, chosen: np.ndarray) -> "Scores":
         """Returns the documents of a mask or of row numbers."""
@@ -75,7 +80,12 @@ class Scores:
             self.synthetic[chosen],
             {name: values[chosen] for name, values in self.names.items()},
             self.unreadable,
+            self.weight[chosen],
         )
+
+    def add(self, other: "Scores") -> "Scores":
+        """Returns the documents of both."""
+        return _join_scores([self, other])
 
 
 def list_labelled(patterns: Sequence[str], label_column: str) -> list[InputFile]:
@@ -129,7 +139,25 @@ def _label_rows(
         labels = _values(usable, extra, field)
         synthetic = read_labels(labels, file.path, label_column)
     unreadable = batch.num_rows - usable.num_rows
-    return Rows(usable, synthetic, _names_of(usable, extra), unreadable)
+    weight = read_weights([row.get(WEIGHT) for row in extra], file.path)
+    return Rows(usable, synthetic, _names_of(usable, extra), unreadable, weight)
+
+
+def read_weights(values: Sequence[Any], path: str) -> np.ndarray:
+    """Returns how many documents each stands for, float64; 1 where nothing is said.
+
+    Raises:
+      UserError: One is no number above 0.
+    """
+    said = [1.0 if value is None else value for value in values]
+    for value in said:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
+            raise UserError(
+                f"{path}: column {WEIGHT!r}: expected a number above 0, got "
+                f"{str(value)[:40]!r}"
+            )
+    return np.array(said, np.float64)
 
 
 def read_labels(labels: Sequence[Any], path: str, label_column: str) -> np.ndarray:
@@ -160,16 +188,21 @@ def score_files(
     parts = [
         _score_rows(rows, detector) for rows in read_rows(files, fields, label_column)
     ]
+    return _join_scores(parts)
+
+
+def _join_scores(parts: Sequence[Scores]) -> Scores:
+    """Returns the documents of all parts."""
     if not parts:
         empty = np.zeros(0)
-        names = _names_of(None, [])
         return Scores(
             empty.astype(np.float32),
             empty.astype(np.int32),
             empty.astype(np.int64),
             empty.astype(bool),
-            names,
+            _names_of(None, []),
             0,
+            empty,
         )
     return Scores(
         np.concatenate([part.score for part in parts]),
@@ -181,6 +214,7 @@ def score_files(
             for name in parts[0].names
         },
         sum(part.unreadable for part in parts),
+        np.concatenate([part.weight for part in parts]),
     )
 
 
@@ -193,6 +227,7 @@ def _score_rows(rows: Rows, detector: Detector) -> Scores:
         rows.synthetic,
         rows.names,
         rows.unreadable,
+        rows.weight,
     )
 
 
