@@ -12,6 +12,7 @@ from synthfilter.core.batches import concat_batches
 from synthfilter.core.hashing import document_ids, hash_texts
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.core.text import count_words, normalise, text_buffers
+from synthfilter.core.times import parse_times
 from synthfilter.decisions.minhash import PERMUTATIONS, shingle_hashes, signatures
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.inputs.blocks import Block
@@ -36,6 +37,11 @@ COLUMNS = (
     schema.REVIEWED,
     schema.SYNTH_GENERATION,
     schema.PARENT_IDS,
+    schema.CLAIMS,
+    schema.URL,
+    schema.LANGUAGE,
+    schema.CATEGORY,
+    schema.WEIGHT,
 )
 
 # Text is normalised, hashed and scored in pieces: large enough that calls cost little,
@@ -177,6 +183,11 @@ def annotate_and_sign(
         schema.CREATED: parse_times(documents.column(schema.CREATED)),
         schema.REVIEWED: _as_uint8(documents.column(schema.REVIEWED)),
         schema.SOURCE: documents.column(schema.SOURCE),
+        schema.CLAIMS: documents.column(schema.CLAIMS).fill_null(0),
+        schema.URL: documents.column(schema.URL),
+        schema.LANGUAGE: documents.column(schema.LANGUAGE),
+        schema.CATEGORY: documents.column(schema.CATEGORY),
+        schema.WEIGHT: _weights(documents.column(schema.WEIGHT)),
         schema.SYNTH_GENERATION: documents.column(schema.SYNTH_GENERATION),
         schema.PARENTS: hash_parents(documents.column(schema.PARENT_IDS)),
         schema.REASON: reason.astype(np.uint8),
@@ -205,16 +216,10 @@ def no_signatures() -> np.ndarray:
     return np.zeros((0, PERMUTATIONS), np.uint16)
 
 
-def parse_times(created: pa.Array) -> pa.Array:
-    """Returns milliseconds since 1970 (UTC) of ISO dates; null for anything else."""
-    if created.null_count == len(created):
-        return pa.nulls(len(created), pa.int64())
-    text = pc.replace_substring(created, "T", " ")
-    moment = pc.strptime(
-        pc.utf8_slice_codeunits(text, 0, 19), "%Y-%m-%d %H:%M:%S", "ms", True
-    )
-    day = pc.strptime(pc.utf8_slice_codeunits(text, 0, 10), "%Y-%m-%d", "ms", True)
-    return pc.coalesce(moment, day).cast(pa.int64())
+def _weights(given: pa.Array) -> pa.Array:
+    """Returns weights without nulls; what is missing, negative or no number is 1."""
+    sane = pc.and_(pc.is_finite(given), pc.greater_equal(given, 0)).fill_null(False)
+    return pc.if_else(sane, given, pa.scalar(1, pa.float32()))
 
 
 def _pieces(offsets: np.ndarray) -> Iterator[tuple[int, int]]:

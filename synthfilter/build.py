@@ -16,6 +16,14 @@ import pyarrow as pa
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
 from synthfilter.annotate import AnnotateBlocks
+from synthfilter.build_options import (
+    CopyOptions,
+    InputOptions,
+    MixtureOptions,
+    OriginOptions,
+    OutputOptions,
+    ReuseOptions,
+)
 from synthfilter.core import hashing, schema, storage
 from synthfilter.core.batches import (
     GatherBatches,
@@ -24,10 +32,10 @@ from synthfilter.core.batches import (
 )
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import copies, decide, minhash, mixture, origin, reuse
+from synthfilter.decisions import decide, minhash
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
-from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
+from synthfilter.detection.thresholds import choose_threshold
 from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
@@ -53,152 +61,38 @@ from synthfilter.sources import check_sources
 
 # Facts are decided on in partitions of about this much input.
 _PARTITION_BYTES = 256 << 20
-_MAX_SHINGLE_WORDS = 100
 # What a document takes in a file, about; only memory depends on it.
 _DOCUMENT_BYTES = 1000
 # The ledger is read for near copies once for each part of about this much input.
 _LEDGER_BYTES = 1 << 30
 
 
+# The order of the fields is that of the bases, from the last to the first.
 @dataclasses.dataclass(kw_only=True)
-class Build(beam.PTransform):
+class Build(
+    OutputOptions,
+    MixtureOptions,
+    ReuseOptions,
+    CopyOptions,
+    OriginOptions,
+    InputOptions,
+    beam.PTransform,
+):
     """Builds a training set: scores, removes copies, mixes, writes, keeps the books.
 
     Applied to a pipeline; the result is a collection with one element, the manifest.
-
-    Args:
-      output: Folder to write to; new or empty.
-      human: Paths or globs of text declared human. Parquet, or JSON lines that may be
-        compressed (.gz, .zst).
-      synthetic: Paths or globs of text declared synthetic.
-      unknown: Paths or globs of text of unknown origin; the detector decides.
-      synthetic_fraction: Share of synthetic text to reach, 0 to 1.
-      max_synthetic_fraction: Share of synthetic text not to exceed, 0 to 1.
-      unit: What shares and sizes are counted in: docs, bytes or words.
-      target_size: Size of the whole set in that unit; without it, as large as the
-        text allows.
-      on_shortage: What to do when there is too little text for the share or size:
-        shrink the set, fail, or repeat:N (use documents up to N times).
-      seed: Of the random choice of documents; the same seed chooses the same ones.
-      detector: Path of a fastText model, or package.module:Class; without it, the
-        model that comes with synthfilter.
-      threshold: Score from which on a document counts as machine text, 0 to 1;
-        without it, the detector's own.
-      target_fpr: Instead of a threshold: the share of human documents that may score
-        as machine text, such as 0.01.
-      calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
-        without it, the detector's own table.
-      flagged_human: What to do with declared human documents that score as machine
-        text: reclassify (as synthetic), drop or keep.
-      language_policy: What to do with documents that the detector cannot score, being
-        too short, in another language, tables or code: declared (what was declared
-        stays so, what was not is left out) or drop (all are left out).
-      max_ai_score: Drop declared synthetic documents that score above this.
-      keep: Which of several copies stays, the most important rule first: reviewed (a
-        field of that name is true), human, longest, oldest.
-      near_duplicates: Drop documents of which another, kept one shares at least this
-        much, as Jaccard similarity of their word shingles, above 0 to 1; without it,
-        only the same text counts as a copy.
-      shingle_words: Words in a shingle, by which near copies are compared.
-      against: Paths or globs of text that must not be in the set, such as a
-        benchmark's; copies are dropped, near copies if near_duplicates is set.
-      against_ngrams: Drop documents that share a run of this many words with against,
-        too, such as 13.
-      max_source_loss: Stop if copies cost a source of 20 or more documents more than
-        this share of them, 0 to 1.
-      ledger: Folder of the table of what earlier builds used, made if there is none;
-        what this build uses is added to it.
-      max_uses: Leave synthetic documents out that so many builds in the ledger used
-        already, or used a near copy of, if near_duplicates is set.
-      max_generation: Leave synthetic documents out that are more rounds of generation
-        than this away from human text, by parent_ids, synth_generation or the ledger.
-      cap_human: Hold max_uses and max_generation for human documents, too.
-      unknown_generation: What to do under max_generation with synthetic documents whose
-        generation nobody knows: keep or drop.
-      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
-      max_document_bytes: Longer documents are left out.
-      max_shard_bytes: Bytes of text in one shard of the output.
-      rejected_text: Write the text of documents that were left out, too.
-      cache: Folder for scores that later builds use again; without it,
-        .synthfilter-cache beside the output folder.
     """
-
-    output: str
-    human: list[str] = dataclasses.field(default_factory=list)
-    synthetic: list[str] = dataclasses.field(default_factory=list)
-    unknown: list[str] = dataclasses.field(default_factory=list)
-    synthetic_fraction: Optional[float] = None
-    max_synthetic_fraction: Optional[float] = None
-    unit: str = "words"
-    target_size: Optional[int] = None
-    on_shortage: str = "shrink"
-    seed: int = 0
-    detector: Optional[str] = None
-    threshold: Optional[float] = None
-    target_fpr: Optional[float] = None
-    calibration: Optional[str] = None
-    flagged_human: str = "reclassify"
-    language_policy: str = "declared"
-    max_ai_score: Optional[float] = None
-    keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))
-    near_duplicates: Optional[float] = None
-    shingle_words: int = minhash.SHINGLE_WORDS
-    against: list[str] = dataclasses.field(default_factory=list)
-    against_ngrams: Optional[int] = None
-    max_source_loss: Optional[float] = None
-    ledger: Optional[str] = None
-    max_uses: Optional[int] = None
-    max_generation: Optional[int] = None
-    cap_human: bool = False
-    unknown_generation: str = "keep"
-    fields: list[str] = dataclasses.field(default_factory=list)
-    max_document_bytes: int = 10_000_000
-    max_shard_bytes: int = 100_000_000
-    rejected_text: bool = False
-    cache: Optional[str] = None
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
-        if not self.output:
-            raise UserError("output must name a folder, got nothing")
-        if not (self.human or self.synthetic or self.unknown):
-            raise UserError("name at least one input: --human, --synthetic, --unknown")
-        mixture.check_mixture(
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.unit,
-            self.target_size,
-            self.on_shortage,
-        )
-        check_threshold_options(self.threshold, self.target_fpr, self.calibration)
-        mixture.check_fraction("max_ai_score", self.max_ai_score)
-        for name in ("max_document_bytes", "max_shard_bytes"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.max_document_bytes > 2**31 - 1:
-            raise UserError("max_document_bytes must be below 2 GiB")
-        origin.check_policy(self.flagged_human)
-        origin.check_language_policy(self.language_policy)
-        self.keep = copies.parse_keep(self.keep)
-        self._check_near()
-        mixture.check_fraction("max_source_loss", self.max_source_loss)
-        parse_fields(self.fields)
-
-    def _check_near(self) -> None:
-        """Checks the options about near copies, reference sets and earlier use."""
-        if self.near_duplicates is not None:
-            minhash.choose_bands(self.near_duplicates)
-        for name in ("shingle_words", "against_ngrams"):
-            words = getattr(self, name)
-            if words is not None and not 1 <= words <= _MAX_SHINGLE_WORDS:
-                raise UserError(
-                    f"{name} must be from 1 to {_MAX_SHINGLE_WORDS} words, got {words}"
-                )
+        self.check_output()
+        self.check_input()
+        self.check_mixture()
+        self.check_origin()
+        self.check_copies()
+        self.check_reuse()
         if self.against_ngrams is not None and not self.against:
             raise UserError("against_ngrams needs against, the text to compare with")
-        reuse.check_reuse(self.max_uses, self.max_generation, self.unknown_generation)
-        if self.max_uses is not None and self.ledger is None:
-            raise UserError("max_uses needs ledger, where earlier uses are counted")
 
     def expand(self, root: Any) -> beam.PCollection:
         """Wires the build into a pipeline; lists the inputs and claims the output."""
@@ -214,6 +108,7 @@ class Build(beam.PTransform):
                 Origin.SYNTHETIC: self.synthetic,
                 Origin.UNKNOWN: self.unknown,
                 Origin.REFERENCE: self.against,
+                Origin.CORE: self.core,
             }
         )
 
@@ -393,6 +288,17 @@ class Build(beam.PTransform):
         capped = None
         if self.near_duplicates is not None:
             blocks = found | "KeyCandidates" >> beam.Map(key_block)
+            if self.ledger is not None:
+                # First, so that a near copy names a document that stays.
+                settled = drop_near_uses(
+                    settled,
+                    blocks,
+                    identity,
+                    self._signatures_path(),
+                    self.near_duplicates,
+                    self._rules(),
+                    1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
+                )
             settled, capped = drop_near_copies(
                 settled,
                 blocks,
@@ -403,16 +309,6 @@ class Build(beam.PTransform):
                 sum(file.bytes for file in inputs) // _DOCUMENT_BYTES,
                 beats,
             )
-            if self.ledger is not None:
-                settled = drop_near_uses(
-                    settled,
-                    blocks,
-                    identity,
-                    self._signatures_path(),
-                    self.near_duplicates,
-                    self._rules(),
-                    1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
-                )
         return settled | "LeaveReference" >> beam.Map(decide.leave_reference), capped
 
     def _rules(self) -> ReuseRules:
@@ -496,8 +392,8 @@ def _content_options(
 ) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
     # The threshold says it all, wherever it is from.
-    places = {"output", "human", "synthetic", "unknown", "against", "cache", "ledger"}
-    places |= {"target_fpr", "calibration"}
+    places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
+    places |= {"ledger", "target_fpr", "calibration"}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)

@@ -1,7 +1,6 @@
 """Measures on a user's own text which threshold gives which false-positive rate."""
 
 import dataclasses
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -12,6 +11,7 @@ from synthfilter.console import Reporter
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.core.schema import Origin
+from synthfilter.core.times import parse_day
 from synthfilter.detection.calibration import TARGET_FPRS, fit_logistic
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.evaluation import threshold_at_fpr
@@ -39,7 +39,6 @@ from synthfilter.version import __version__
 _FALSE_POSITIVES = 10
 """How many human documents a rate must let through to be measured at all."""
 _BAND_DOCUMENTS = 50
-_DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -77,7 +76,7 @@ class Calibrate:
         for fpr in self.target_fpr:
             check_threshold_options(None, fpr, None)
         if self.human_before is not None:
-            parse_day(self.human_before)
+            parse_day(self.human_before, "human_before")
 
     def run(self, reporter: Reporter) -> dict[str, Any]:
         """Measures, writes the file, prints and returns what is in it.
@@ -116,24 +115,9 @@ class Calibrate:
         """Returns which human documents are not known to be old enough."""
         if self.human_before is None:
             return np.zeros(len(scores.score), bool)
-        limit = parse_day(self.human_before)
+        limit = parse_day(self.human_before, "human_before")
         old = (scores.created < limit) & (scores.created != NO_TIME)
         return ~scores.synthetic & ~old
-
-
-def parse_day(said: str) -> int:
-    """Returns the start of a day in milliseconds since 1970 (UTC).
-
-    Raises:
-      UserError: it is not written as 2022-11-30.
-    """
-    try:
-        day = datetime.date.fromisoformat(said)
-    except ValueError as error:
-        raise UserError(
-            f"human_before expects a day such as 2022-11-30, got {said!r}"
-        ) from error
-    return (day - datetime.date(1970, 1, 1)).days * _DAY_MS
 
 
 def calibrate(

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsSingleton
 
 from synthfilter.annotate import COLUMNS, annotate
+from synthfilter.build_options import MixtureOptions
 from synthfilter.core import hashing, schema
 from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
 from synthfilter.core.schema import Origin, Reason
@@ -192,7 +193,7 @@ class Deduplicate(beam.PTransform):
 
 
 @dataclasses.dataclass(kw_only=True)
-class Mix(beam.PTransform):
+class Mix(MixtureOptions, beam.PTransform):
     """Splits documents into `kept`, a mixture with the share asked for, and `dropped`.
 
     Documents need an origin, human or synthetic, as `Score` gives them; those without
@@ -200,34 +201,14 @@ class Mix(beam.PTransform):
     content: the same on any runner.
 
     Args:
-      synthetic_fraction: Share of synthetic text to reach, 0 to 1.
-      max_synthetic_fraction: Share of synthetic text not to exceed, 0 to 1.
-      unit: What shares and sizes are counted in: docs, bytes or words.
-      target_size: Size of the whole set in that unit; without it, as large as the
-        text allows.
-      on_shortage: What to do when there is too little text for the share or size:
-        shrink the set, fail, or repeat:N (use documents up to N times).
-      seed: Of the random choice; the same seed chooses the same documents.
       fields: Fields of the documents, as NAME=FIELD, such as text=body.
     """
 
-    synthetic_fraction: Optional[float] = None
-    max_synthetic_fraction: Optional[float] = None
-    unit: str = "words"
-    target_size: Optional[int] = None
-    on_shortage: str = "shrink"
-    seed: int = 0
     fields: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        mixture.check_mixture(
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.unit,
-            self.target_size,
-            self.on_shortage,
-        )
+        self.check_mixture()
         parse_fields(self.fields)
 
     def expand(self, documents: beam.PCollection) -> Any:

@@ -14,9 +14,8 @@ from synthfilter.annotate import COLUMNS, annotate
 from synthfilter.core import schema
 from synthfilter.core.batches import column
 from synthfilter.core.errors import UserError
-from synthfilter.core.schema import Origin
+from synthfilter.core.schema import HUMAN_NAMES, SYNTHETIC_NAMES, Origin
 from synthfilter.detection.detector import Detector
-from synthfilter.detection.fasttext_model import HUMAN_NAMES, SYNTHETIC_NAMES
 from synthfilter.inputs.blocks import InputFile, list_inputs, open_file, read_columns
 from synthfilter.inputs.documents import read_documents
 from synthfilter.inputs.fields import map_fields
@@ -28,7 +27,7 @@ LABEL = "label"
 WEIGHT = "weight"
 NO_TIME = np.iinfo(np.int64).min
 
-_COLUMNS = (*COLUMNS, schema.GENERATOR, schema.METADATA)
+_COLUMNS = (*COLUMNS, schema.ORIGIN, schema.GENERATOR, schema.METADATA)
 
 
 class Rows(NamedTuple):

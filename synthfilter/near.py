@@ -350,9 +350,11 @@ def resolve_group(
     # Documents of a group are all in one partition.
     mine = groups.pairs[groups.partition[groups.pairs[:, 0]] == partition]
     rows = np.searchsorted(order, groups.order[mine])
-    reference = rank < schema.RANK_OTHERS
-    # Nothing of a reference set is dropped, so that nothing near any of it stays.
-    rows = rows[~reference[rows].all(axis=1)]
+    reference, firm = rank < schema.RANK_CORE, rank < schema.RANK_OTHERS
+    # Nothing of a reference set is dropped, so that nothing near any of it stays; and
+    # of the archive only what is near a reference set, which a build then refuses.
+    core = firm & ~reference
+    rows = rows[~(reference[rows].all(axis=1) | core[rows].all(axis=1))]
     lists = read.column(SHINGLES)
     shingles = Shingles(lists.flatten().to_numpy(), _list_offsets(lists))
     similarity = near.true_similarity(shingles, rows)

@@ -9,7 +9,7 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import docstring_parser
@@ -36,31 +36,89 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+class _AddPairs(argparse.Action):
+    """Collects NAME=VALUE arguments in a dictionary."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(
+            namespace,
+            self.dest,
+            {**(getattr(namespace, self.dest, None) or {}), **dict(values)},
+        )
+
+
 def add_flags(parser: argparse.ArgumentParser, options: type) -> None:
-    """Adds a flag for every field of a dataclass; absent flags stay absent."""
+    """Adds a flag for every field of a dataclass; absent flags stay absent.
+
+    The fields of a base class are a group of their own in the help.
+    """
     texts = describe_fields(options)
+    groups: dict[str, Any] = {}
+    for owner in _dataclasses_of(options)[:-1]:
+        title = (owner.__doc__ or "").partition("\n")[0].rstrip(".").lower()
+        group = parser.add_argument_group(title)
+        groups |= dict.fromkeys(owner.__annotations__, group)
     for field in dataclasses.fields(options):
-        kind, many = _kind_of(field)
+        kind = _kind_of(field)
         flag = f"--{field.name.replace('_', '-')}"
         shown = _default_text(field)
         how: dict[str, Any] = {"default": argparse.SUPPRESS, "dest": field.name}
         how["help"] = (texts[field.name] + shown).replace("%", "%%")
-        if kind is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **how)
+        group = groups.get(field.name, parser)
+        if kind.one is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **how)
             continue
-        if many:
+        how |= {"type": kind.one, "metavar": _METAVARS.get(kind.one, "TEXT")}
+        if kind.many is list:
             how |= {"nargs": "+", "action": "extend"}
-        metavar = {int: "N", float: "X"}.get(kind, "TEXT")
-        parser.add_argument(flag, type=kind, metavar=metavar, **how)
+        elif kind.many is dict:
+            how |= {"nargs": "+", "action": _AddPairs, "type": _pair_parser(kind.one)}
+            how["metavar"] = f"NAME={how['metavar']}"
+        group.add_argument(flag, **how)
+
+
+_METAVARS: dict[type, str] = {int: "N", float: "X"}
+
+
+def _pair_parser(one: type) -> Callable[[str], tuple[str, Any]]:
+    """Returns what reads NAME=VALUE."""
+
+    def parse(said: str) -> tuple[str, Any]:
+        name, separator, value = said.partition("=")
+        if not name or not separator:
+            raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {said!r}")
+        try:
+            return name, one(value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(
+                f"expected NAME={one.__name__}, got {said!r}"
+            ) from error
+
+    return parse
 
 
 def describe_fields(options: type) -> dict[str, str]:
     """Returns the `Args:` text of every field, in one line each."""
-    parsed = docstring_parser.parse(options.__doc__ or "")
     return {
         param.arg_name: " ".join((param.description or "").split())
-        for param in parsed.params
+        for owner in _dataclasses_of(options)
+        for param in docstring_parser.parse(owner.__doc__ or "").params
     }
+
+
+def _dataclasses_of(options: type) -> list[type]:
+    """Returns a dataclass and those that it inherits from, in the order of fields."""
+    return [
+        owner
+        for owner in reversed(options.__mro__)
+        if "__dataclass_fields__" in vars(owner)
+    ]
 
 
 def read_yaml(path: str, options: type) -> dict[str, Any]:
@@ -86,37 +144,57 @@ def read_yaml(path: str, options: type) -> dict[str, Any]:
     return values
 
 
-def _kind_of(field: dataclasses.Field) -> tuple[type, bool]:
-    """Returns the type of one value and whether the field takes a list of them."""
+class _Kind(typing.NamedTuple):
+    """The type of one value, and list or dict where a field takes several."""
+
+    one: type
+    many: type | None
+
+    def __str__(self) -> str:
+        """Returns what a field of this kind expects, for messages."""
+        if self.many is list:
+            return f"a list of {self.one.__name__}"
+        if self.many is dict:
+            return f"`name: {self.one.__name__}` lines"
+        return self.one.__name__
+
+
+def _kind_of(field: dataclasses.Field) -> _Kind:
     kind: Any = field.type
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
-    if typing.get_origin(kind) is list:
-        return typing.get_args(kind)[0], True
-    return kind, False
+    many = typing.get_origin(kind)
+    if many is None:
+        return _Kind(kind, None)
+    return _Kind(typing.get_args(kind)[-1], many)
 
 
 def _check_value(path: str, name: str, value: Any, field: dataclasses.Field) -> Any:
     """Returns the value as the field's type; one value stands for a list of it."""
-    kind, many = _kind_of(field)
-    values = value if many and isinstance(value, list) else [value]
+    kind = _kind_of(field)
+    values = value if kind.many is list and isinstance(value, list) else [value]
     if value is None:
         values = []
         if field.default is not None:
             raise UserError(f"{path}: {name} has no value")
+    elif kind.many is dict:
+        if not isinstance(value, dict):
+            raise UserError(f"{path}: {name} expects {kind}, got {value!r}")
+        values = list(value.values())
+        value = {str(key): one for key, one in value.items()}
     for one in values:
-        allowed: tuple[type, ...] = (int, float) if kind is float else (kind,)
-        if not isinstance(one, allowed) or (isinstance(one, bool) and kind is not bool):
-            expected = f"a list of {kind.__name__}" if many else kind.__name__
-            raise UserError(f"{path}: {name} expects {expected}, got {one!r}")
-    if many:
-        return values
-    return value
+        allowed = (int, float) if kind.one is float else (kind.one,)
+        wrong = isinstance(one, bool) and kind.one is not bool
+        if wrong or not isinstance(one, allowed):
+            raise UserError(f"{path}: {name} expects {kind}, got {one!r}")
+    return values if kind.many is list else value
 
 
 def _default_text(field: dataclasses.Field) -> str:
     if field.default_factory is not dataclasses.MISSING:
         default: Any = field.default_factory()
+        if isinstance(default, dict):
+            default = [f"{name}={value}" for name, value in default.items()]
         return f" (default: {' '.join(map(str, default))})" if default else ""
     if field.default in (dataclasses.MISSING, None):
         return ""

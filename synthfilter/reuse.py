@@ -46,6 +46,8 @@ from synthfilter.ledger.table import Ledger
 from synthfilter.near import DROPPED, find_sorted, left_by_block, mark_dropped
 
 _REASON_OF_RULE = np.array([Reason.KEPT, Reason.USED_BEFORE, Reason.TOO_DEEP], np.uint8)
+# No earlier use leaves any of these out.
+_FIRM = (Origin.REFERENCE, Origin.CORE)
 # Documents that are compared with the ledger in one step.
 _MATCHED = 1 << 14
 _SIGNED = pa.schema(
@@ -171,7 +173,7 @@ def join_lineage(
         names,
         rows.column(schema.PARENTS).flatten().to_numpy(),
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        column(rows, schema.DECLARED) == Origin.HUMAN,
+        np.isin(column(rows, schema.DECLARED), (Origin.HUMAN, Origin.CORE)),
         masked(rows.column(schema.SYNTH_GENERATION)),
         known,
         known_generation,
@@ -224,7 +226,7 @@ def settle_and_mark(
     judged = concat_batches(batches)
     decided = decide.settle_copies([judged], seed)
     alive = column(decided, schema.REASON) == Reason.KEPT
-    alive &= column(decided, schema.DECLARED) != Origin.REFERENCE
+    alive &= ~np.isin(column(decided, schema.DECLARED), _FIRM)
     rows = np.flatnonzero(alive)
     hi, lo = (
         column(judged, name)[rows] for name in (schema.CONTENT_HI, schema.CONTENT_LO)
@@ -314,7 +316,7 @@ def capped_by_block(
     settled: pa.RecordBatch, cap_human: bool
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(block, where)` of the documents still in that rules hold for."""
-    capped = column(settled, schema.DECLARED) != Origin.REFERENCE
+    capped = ~np.isin(column(settled, schema.DECLARED), _FIRM)
     if not cap_human:
         capped &= column(settled, schema.ORIGIN) != Origin.HUMAN
     left = settled.filter(pa.array(capped))

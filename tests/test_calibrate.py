@@ -11,7 +11,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 import synthfilter as sf
-from synthfilter.calibrate import fit_probability, parse_day
+from synthfilter.calibrate import fit_probability
 from synthfilter.cli import main
 from synthfilter.core.errors import UserError
 from synthfilter.outputs.manifest import read_manifest
@@ -301,12 +301,6 @@ def test_a_calibration_needs_a_rate() -> None:
         sf.Score(calibration="c.json")
     with pytest.raises(UserError, match="calibration needs target_fpr"):
         sf.Build(output="out", human=["h"], calibration="c.json")
-
-
-def test_a_day_is_a_day() -> None:
-    assert parse_day("1970-01-02") == 86_400_000
-    with pytest.raises(UserError, match="such as 2022-11-30, got 'soon'"):
-        parse_day("soon")
 
 
 def test_probabilities_need_both_classes_and_rising_scores() -> None:

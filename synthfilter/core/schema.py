@@ -14,6 +14,10 @@ GENERATOR = "generator"
 SYNTH_GENERATION = "synth_generation"
 PARENT_IDS = "parent_ids"
 REVIEWED = "reviewed"
+LANGUAGE = "language"
+CATEGORY = "category"
+WEIGHT = "weight"
+CLAIMS = "claims"
 METADATA = "metadata"
 ORIGIN = "origin"
 ORIGIN_EVIDENCE = "origin_evidence"
@@ -56,20 +60,45 @@ SLICES_PER_BLOCK = 1 << 20
 BLOCKS_PER_FILE = 1 << 20
 
 
-# Ranks below this are those of documents of a reference set; the lowest rank is best.
-RANK_OTHERS = 1 << 63
+# The lowest rank is best. Ranks below the first are those of documents of a reference
+# set, those below the second of the human archive.
+RANK_CORE = 1 << 63
+RANK_OTHERS = 3 << 62
 
 
 class Origin(enum.IntEnum):
     """Who wrote a document; `UNKNOWN` only before the detector has spoken.
 
-    Those declared `REFERENCE` are compared with and never written.
+    Those declared `REFERENCE` are compared with and never written; those declared
+    `CORE` are the human archive, which every build holds whole.
     """
 
     HUMAN = 0
     SYNTHETIC = 1
     UNKNOWN = 2
     REFERENCE = 3
+    CORE = 4
+
+
+class Evidence(enum.IntEnum):
+    """What tells who wrote a document, in the order in which it is believed."""
+
+    REVIEW = 0
+    DECLARED = 1  # the flag under which its file was named
+    COLUMN = 2  # a column `origin`
+    MARK = 3  # embedded in the text or in metadata
+    PRODUCER = 4  # columns that a producer of machine text writes
+    URL = 5
+    DATE = 6
+    DETECTOR = 7
+
+
+class Says(enum.IntEnum):
+    """What one piece of evidence says."""
+
+    NOTHING = 0
+    HUMAN = 1
+    SYNTHETIC = 2
 
 
 class Reason(enum.IntEnum):
@@ -92,9 +121,15 @@ class Reason(enum.IntEnum):
 
 
 # Origins of what may be written.
-WRITTEN = (Origin.HUMAN, Origin.SYNTHETIC, Origin.UNKNOWN)
+WRITTEN = (Origin.HUMAN, Origin.SYNTHETIC, Origin.UNKNOWN, Origin.CORE)
 ORIGIN_NAMES = tuple(origin.name.lower() for origin in Origin)
+EVIDENCE_NAMES = tuple(evidence.name.lower() for evidence in Evidence)
+SAYS_NAMES = tuple(says.name.lower() for says in Says)
 REASON_NAMES = tuple(reason.name.lower() for reason in Reason)
+
+# Words for who wrote a text, in labels of a detector and in columns of data sets.
+SYNTHETIC_NAMES = ("synthetic", "machine", "ai", "generated", "1")
+HUMAN_NAMES = ("human", "real", "0")
 
 # Reasons that say that the text is in the set, or must not be, in another document.
 COPY_REASONS = (Reason.REFERENCE_COPY, Reason.EXACT_COPY, Reason.NEAR_COPY)
@@ -119,7 +154,9 @@ REASON_TEXTS = {
     Reason.MIXTURE: "more of its origin than the share or size asked for",
 }
 
-# Computed from one document alone; the sidecar of a block. No text.
+# Computed from one document alone; the sidecar of a block. No text. Claims are those of
+# the document itself (column, mark, producer); a weight that is missing, negative or no
+# number is 1.
 FACTS = pa.schema(
     [
         (CONTENT_HI, pa.uint64()),
@@ -131,6 +168,11 @@ FACTS = pa.schema(
         (CREATED, pa.int64()),
         (REVIEWED, pa.uint8()),
         (SOURCE, pa.string()),
+        (CLAIMS, pa.uint16()),
+        (URL, pa.string()),
+        (LANGUAGE, pa.string()),
+        (CATEGORY, pa.string()),
+        (WEIGHT, pa.float32()),
         (SYNTH_GENERATION, pa.int32()),
         (PARENTS, pa.list_(pa.uint64())),
         (REASON, pa.uint8()),
@@ -215,6 +257,11 @@ DOCUMENT = pa.schema(
         (SYNTH_GENERATION, pa.int32()),
         (PARENT_IDS, pa.list_(pa.string())),
         (REVIEWED, pa.bool_()),
+        (ORIGIN, pa.string()),
+        (LANGUAGE, pa.string()),
+        (CATEGORY, pa.string()),
+        (WEIGHT, pa.float32()),
+        (CLAIMS, pa.uint16()),
         (METADATA, pa.string()),
     ]
 )

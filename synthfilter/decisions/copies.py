@@ -9,11 +9,11 @@ from synthfilter.core.schema import Origin
 
 KEEP_RULES = ("reviewed", "human", "longest", "oldest")
 
-# Rules share the 64 bits of a rank: one for the reference set, one for reviewed, one
-# for human, 31 for the size and these for the time.
-_TIME_BITS = 30
-_TICK_MS = 10_000
-_FIRST_TICK = -536_466_240  # the year 1800
+# Rules share the 64 bits of a rank: one for the reference set, one for the archive, one
+# for reviewed, one for human, 31 for the size and these for the time.
+_TIME_BITS = 29
+_TICK_MS = 20_000
+_FIRST_TICK = -268_233_120  # the year 1800
 
 
 def parse_keep(keep: Sequence[str]) -> list[str]:
@@ -80,7 +80,8 @@ def rank_documents(
 ) -> np.ndarray:
     """Returns the rank of each document among its copies, uint64; the lowest stays.
 
-    Documents of a reference set have ranks below `schema.RANK_OTHERS`.
+    Documents of a reference set have ranks below `schema.RANK_CORE`, those of the
+    archive below `schema.RANK_OTHERS`.
 
     Args:
       keep: Rules of `KEEP_RULES`, the most important first.
@@ -89,7 +90,7 @@ def rank_documents(
       reviewed: Whether somebody has read and approved each.
       size: Bytes of the text as it came, below 2 GiB.
       created: Milliseconds since 1970; unknown times are the largest int64. Told apart
-        to ten seconds, between the years 1800 and 2140.
+        to twenty seconds, between the years 1800 and 2140.
     """
     longest = np.iinfo(np.int32).max - size.astype(np.int64)
     oldest = np.clip(created // _TICK_MS - _FIRST_TICK, 0, (1 << _TIME_BITS) - 1)
@@ -99,8 +100,9 @@ def rank_documents(
         "longest": (31, longest),
         "oldest": (_TIME_BITS, oldest),
     }
-    rank = (declared != Origin.REFERENCE).astype(np.uint64)
-    used = 1
+    rank = (declared != Origin.REFERENCE).astype(np.uint64) << np.uint64(1)
+    rank |= (declared != Origin.CORE).astype(np.uint64)
+    used = 2
     for bits, values in (keys[rule] for rule in keep):
         rank = (rank << np.uint64(bits)) | values.astype(np.uint64)
         used += bits

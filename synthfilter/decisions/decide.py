@@ -126,6 +126,8 @@ def settle_copies(batches: Iterable[pa.RecordBatch], seed: int) -> pa.RecordBatc
         value[schema.WORDS][still_in],
         [key[still_in] for key in rank],
     )
+    # The archive stays whole.
+    copies &= value[schema.DECLARED][still_in] != Origin.CORE
     again = still_in[copies]
     content = mix(hi) ^ lo
     known = content[still_in][value[schema.DECLARED][still_in] == Origin.REFERENCE]

@@ -48,14 +48,14 @@ def judge(
     origin = np.where(
         declared == Origin.UNKNOWN,
         np.where(flagged, Origin.SYNTHETIC, Origin.HUMAN),
-        declared,
+        np.where(declared == Origin.CORE, Origin.HUMAN, declared),
     )
     suspects = flagged & (declared == Origin.HUMAN)
     reason = unusable.copy()
     unscorable = np.isnan(score)
     if language_policy == "declared":
         unscorable &= declared == Origin.UNKNOWN
-    unscorable &= declared != Origin.REFERENCE
+    unscorable &= ~np.isin(declared, (Origin.REFERENCE, Origin.CORE))
     reason[unscorable & (reason == Reason.KEPT)] = Reason.UNSCORABLE
     if flagged_human == "reclassify":
         origin = np.where(suspects, Origin.SYNTHETIC, origin)

@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from synthfilter.core.schema import HUMAN_NAMES, SYNTHETIC_NAMES
+
 MAGIC = 793712314
 VERSION = 12
 SOFTMAX = 3
 SUPERVISED = 3
 LABEL_PREFIX = "__label__"
 NOT_PRUNED = -1
-
-SYNTHETIC_NAMES = ("synthetic", "machine", "ai", "generated", "1")
-HUMAN_NAMES = ("human", "real", "0")
 
 _ARGS = struct.Struct("<12id")
 _DICTIONARY = struct.Struct("<3i2q")

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import set_column
 from synthfilter.inputs.blocks import Block
+from synthfilter.inputs.evidence import claim_columns, claims_of_batch, origins_say
+from synthfilter.inputs.fields import BESIDE_METADATA
 from synthfilter.inputs.spool import file_name, merge_metadata
 
 _BATCH_BYTES = 4 << 20
@@ -74,6 +76,8 @@ def _batches_with_fields(
             for name in file.schema_arrow.names
             if name != text or schema.TEXT in columns
         ]
+    elif schema.CLAIMS in columns:
+        names += claim_columns(file.schema_arrow, block.mapping)
     return raw_batches(file, block, names)
 
 
@@ -137,6 +141,8 @@ def conform_columns(
             if name in mapping and name != schema.METADATA
             else pa.nulls(batch.num_rows, wanted)
         )
+    if schema.CLAIMS in columns:
+        arrays[schema.CLAIMS] = pa.array(claims_of_batch(batch, mapping))
     error, position = _find_errors(arrays, rows)
     if schema.METADATA in columns:
         arrays[schema.METADATA] = _metadata(batch, mapping)
@@ -157,7 +163,8 @@ def _cast(found: pa.Array, wanted: pa.DataType) -> pa.Array:
         values = [None if v is None else _json(v) for v in _plain_values(found)]
         return pa.array(values, wanted)
     try:
-        return found.cast(wanted)
+        # A number is as near as its type comes to it.
+        return found.cast(wanted, safe=not pa.types.is_floating(wanted))
     except pa.ArrowNotImplementedError:
         return pa.nulls(len(found), wanted)
     except pa.ArrowInvalid:
@@ -228,7 +235,8 @@ def _metadata(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> pa.Array:
     used = {
         found
         for name, found in mapping.items()
-        if name != schema.REVIEWED or pa.types.is_boolean(batch.column(found).type)
+        if name not in (*BESIDE_METADATA, schema.ORIGIN)
+        and (name != schema.REVIEWED or pa.types.is_boolean(batch.column(found).type))
     }
     extra = [name for name in batch.schema.names if name not in used]
     own = mapping.get(schema.METADATA)
@@ -238,6 +246,9 @@ def _metadata(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> pa.Array:
     rows = [
         dict(zip(extra, values, strict=True)) for values in zip(*columns, strict=True)
     ]
+    # What an origin says stands in the claims; other values stay.
+    for row in np.flatnonzero(origins_say(batch, mapping)) if rows else ():
+        rows[row].pop(mapping[schema.ORIGIN], None)
     nothing = [None] * batch.num_rows
     given = _plain_values(batch.column(own)) if own else nothing
     merged = map(_merge_metadata, given, rows if extra else nothing)

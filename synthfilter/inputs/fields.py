@@ -17,8 +17,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
     schema.SYNTH_GENERATION: ("synth_generation",),
     schema.PARENT_IDS: ("parent_ids",),
     schema.REVIEWED: ("reviewed",),
+    schema.ORIGIN: ("origin",),
+    schema.LANGUAGE: ("language", "lang"),
+    schema.CATEGORY: (),
+    schema.WEIGHT: (),
     schema.METADATA: ("metadata",),
 }
+
+# Fields to decide by: a set has no column for them, so they stay in the metadata, too.
+BESIDE_METADATA = (schema.LANGUAGE, schema.CATEGORY, schema.WEIGHT)
 
 
 def parse_fields(entries: Sequence[str]) -> dict[str, str]:
@@ -82,5 +89,6 @@ def describe(mapping: Mapping[str, str], columns: Iterable[str]) -> str:
         name if name == found else f"{name} <- {found}"
         for name, found in mapping.items()
     ]
-    extra = [name for name in columns if name not in mapping.values()]
+    own = {found for name, found in mapping.items() if name not in BESIDE_METADATA}
+    extra = [name for name in columns if name not in own]
     return ", ".join(pairs) + (f"; metadata <- {', '.join(extra)}" if extra else "")

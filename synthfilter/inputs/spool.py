@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.errors import UserError
-from synthfilter.inputs.fields import map_fields
+from synthfilter.inputs.evidence import claims_of_record, origin_of_record
+from synthfilter.inputs.fields import BESIDE_METADATA, map_fields
 from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 
 _SAMPLED_RECORDS = 100
@@ -216,10 +217,19 @@ def _document_row(
       orjson.JSONEncodeError: something else is nested too deep.
     """
     text_key = mapping.get(schema.TEXT, schema.TEXT)
-    text = record.pop(text_key, None)
+    text = record.get(text_key)
     if not isinstance(text, str):
         kind = "nothing" if text is None else type(text).__name__
         raise UserError(f"{text_key}: expected a string, got {kind}")
+    claims = claims_of_record(record, mapping)
+    language, category, weight = (
+        record.get(mapping.get(name)) for name in BESIDE_METADATA
+    )
+    origin = record.get(mapping.get(schema.ORIGIN))
+    if origin is not None and origin_of_record(record, mapping):
+        # What it says stands in the claims; other values stay with the metadata.
+        del record[mapping[schema.ORIGIN]]
+    record.pop(text_key)
     strings = [
         value if value is None or type(value) is str else _string(value)
         for value in [record.pop(mapping.get(name), None) for name in _STRINGS]
@@ -239,6 +249,11 @@ def _document_row(
         None if generation is None else _int32(generation),
         [_string(each) for each in parents] if isinstance(parents, list) else None,
         reviewed,
+        _string(origin),
+        _string(language),
+        _string(category),
+        _float(weight),
+        claims,
         merge_metadata(metadata, record) if metadata or record else None,
         None,
         None,
@@ -258,6 +273,16 @@ def _int32(value: Any) -> int | None:
     """Returns a JSON value as an int32, None for anything else."""
     fits = type(value) is int and -(1 << 31) <= value < 1 << 31
     return value if fits else None
+
+
+def _float(value: Any) -> float | None:
+    """Returns a JSON number, or a string that is one, as a float; None otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def merge_metadata(metadata: Any, extra: Mapping[str, Any]) -> str | None:

@@ -71,8 +71,12 @@ def read_block_rows(
         reason = column(decisions, schema.REASON)
     with_text = rejected_text or bool((reason == Reason.KEPT).any())
     columns = [
-        name for name in schema.DOCUMENT.names if with_text or name != schema.TEXT
+        name
+        for name in schema.DOCUMENT.names
+        if name in schema.SHARD.names and name != schema.ORIGIN
     ]
+    if not with_text:
+        columns.remove(schema.TEXT)
     at = 0
     wanted = column(decisions, schema.ROW).astype(np.int64)
     for documents in read_documents(block, columns, wanted):

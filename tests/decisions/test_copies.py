@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthfilter.core.errors import UserError
-from synthfilter.core.schema import RANK_OTHERS, Origin
+from synthfilter.core.schema import RANK_CORE, RANK_OTHERS, Origin
 from synthfilter.decisions.copies import (
     KEEP_RULES,
     find_exact_copies,
@@ -62,7 +62,7 @@ def test_no_documents_have_no_copies() -> None:
 
 
 # origin, reviewed, bytes, created: the same text, so one stays.
-HUMAN, SYNTHETIC, _, REFERENCE = Origin
+HUMAN, SYNTHETIC, _, REFERENCE, CORE = Origin
 UNKNOWN_TIME = np.iinfo(np.int64).max
 SAME = [
     (SYNTHETIC, 0, 10, 100_000),
@@ -75,12 +75,14 @@ SAME = [
 Copy = tuple[int, int, int, int]
 
 
-def ranks(keep: list[str], copies: list[Copy], reference: bool = False) -> np.ndarray:
+def ranks(
+    keep: list[str], copies: list[Copy], declared: int | None = None
+) -> np.ndarray:
     origin, reviewed, size, created = np.array(copies, np.int64).reshape(-1, 4).T
-    declared = np.full(len(copies), REFERENCE) if reference else origin
+    said = origin if declared is None else np.full(len(copies), declared)
     return rank_documents(
         keep,
-        declared.astype(np.uint8),
+        said.astype(np.uint8),
         origin.astype(np.uint8),
         reviewed.astype(np.uint8),
         size.astype(np.int32),
@@ -113,7 +115,7 @@ def test_the_rules_decide_in_their_order_which_copy_stays(
 # Years 1800 to 2140 in milliseconds, and numbers that clash often.
 TIMES = st.one_of(
     st.integers(-5_364_662_400_000, 5_364_662_400_000),
-    st.integers(0, 40_000),
+    st.integers(0, 80_000),
     st.just(UNKNOWN_TIME),
 )
 SIZES = st.one_of(st.integers(0, 2**31 - 1), st.integers(0, 2))
@@ -137,7 +139,7 @@ def test_ranks_are_in_the_order_of_the_rules_one_after_the_other(
             "reviewed": not reviewed,
             "human": origin != HUMAN,
             "longest": -size,
-            "oldest": created // 10_000,
+            "oldest": created // 20_000,
         }
         return [known[rule] for rule in keep]
 
@@ -148,11 +150,13 @@ def test_ranks_are_in_the_order_of_the_rules_one_after_the_other(
 
 
 @given(KEEPS, COPIES)
-def test_documents_of_a_reference_set_rank_before_all_others(
+def test_a_reference_set_ranks_before_the_archive_and_that_before_all_others(
     keep: list[str], copies: list[Copy]
 ) -> None:
+    archive = ranks(keep, copies, CORE)
     assert (ranks(keep, copies) >= RANK_OTHERS).all()
-    assert (ranks(keep, copies, reference=True) < RANK_OTHERS).all()
+    assert ((archive >= RANK_CORE) & (archive < RANK_OTHERS)).all()
+    assert (ranks(keep, copies, REFERENCE) < RANK_CORE).all()
 
 
 def test_times_outside_of_the_years_that_are_told_apart_are_the_first_or_last() -> None:

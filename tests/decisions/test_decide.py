@@ -31,7 +31,7 @@ from synthfilter.decisions.decide import (
 from synthfilter.decisions.mixture import Shortage
 from synthfilter.decisions.summary import Summary, add_summaries
 
-HUMAN, SYNTHETIC, UNKNOWN, REFERENCE = Origin
+HUMAN, SYNTHETIC, UNKNOWN, REFERENCE, _ = Origin
 KEEP = ("reviewed", "human", "longest", "oldest")
 SHRINK = Shortage("shrink")
 

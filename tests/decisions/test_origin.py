@@ -9,7 +9,7 @@ from synthfilter.decisions.origin import (
     judge,
 )
 
-HUMAN, SYNTHETIC, UNKNOWN, _ = Origin
+HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
 KEPT, EMPTY = Reason.KEPT, Reason.UNUSABLE_EMPTY
 NAN = float("nan")
 

@@ -83,6 +83,7 @@ def test_fields_that_the_input_lacks_are_null_and_the_source_is_the_file() -> No
         **missing,
         "text": "a",
         "source": "t.parquet",
+        "claims": 0,
         "error": None,
         "position": None,
     }

@@ -128,6 +128,11 @@ def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> N
         "synth_generation": 2,
         "parent_ids": ["a", "3", None],
         "reviewed": True,
+        "origin": None,
+        "language": None,
+        "category": None,
+        "weight": None,
+        "claims": 0,
         "error": None,
         "position": None,
     }

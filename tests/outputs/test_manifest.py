@@ -20,7 +20,7 @@ from synthfilter.outputs.manifest import (
 )
 from synthfilter.outputs.parquet import FileRecord
 
-HUMAN, SYNTHETIC, UNKNOWN, _ = Origin
+HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
 
 # Declared origin, origin, reason, bytes, words.
 FIRST = [

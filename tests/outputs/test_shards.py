@@ -19,7 +19,7 @@ from synthfilter.inputs.blocks import Block, list_inputs, open_file
 from synthfilter.inputs.documents import read_documents
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
 
-HUMAN, SYNTHETIC, UNKNOWN, _ = Origin
+HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
 
 LINES = [
     {"text": "kept human", "id": "1", "source": "s", "synth_generation": 5, "x": 1},

@@ -1,0 +1,221 @@
+"""The options of a build, by what they are about; each is written here alone.
+
+Every class checks its own, without reading anything.
+"""
+
+import dataclasses
+from typing import Optional
+
+from synthfilter.core.errors import UserError
+from synthfilter.decisions import copies, minhash, mixture, origin, reuse
+from synthfilter.detection.thresholds import check_threshold_options
+from synthfilter.inputs.fields import parse_fields
+
+_MAX_SHINGLE_WORDS = 100
+
+
+@dataclasses.dataclass(kw_only=True)
+class InputOptions:
+    """What is read, and as what.
+
+    Args:
+      human: Paths or globs of text declared human. Parquet, or JSON lines that may be
+        compressed (.gz, .zst).
+      synthetic: Paths or globs of text declared synthetic.
+      unknown: Paths or globs of text of unknown origin; the detector decides.
+      core: Paths or globs of the human archive: in every build whole and unchanged,
+        whatever else is asked for.
+      against: Paths or globs of text that must not be in the set, such as a
+        benchmark's; copies are dropped, near copies if near_duplicates is set.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      max_document_bytes: Longer documents are left out.
+    """
+
+    human: list[str] = dataclasses.field(default_factory=list)
+    synthetic: list[str] = dataclasses.field(default_factory=list)
+    unknown: list[str] = dataclasses.field(default_factory=list)
+    core: list[str] = dataclasses.field(default_factory=list)
+    against: list[str] = dataclasses.field(default_factory=list)
+    fields: list[str] = dataclasses.field(default_factory=list)
+    max_document_bytes: int = 10_000_000
+
+    def check_input(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        if not (self.human or self.synthetic or self.unknown or self.core):
+            raise UserError(
+                "name at least one input: --human, --synthetic, --unknown, --core"
+            )
+        check_least("max_document_bytes", self.max_document_bytes)
+        if self.max_document_bytes > 2**31 - 1:
+            raise UserError("max_document_bytes must be below 2 GiB")
+        parse_fields(self.fields)
+
+
+@dataclasses.dataclass(kw_only=True)
+class OriginOptions:
+    """Who counts as the author of a document, and what follows from that.
+
+    Args:
+      detector: Path of a fastText model, or package.module:Class; without it, the
+        model that comes with synthfilter.
+      threshold: Score from which on a document counts as machine text, 0 to 1;
+        without it, the detector's own.
+      target_fpr: Instead of a threshold: the share of human documents that may score
+        as machine text, such as 0.01.
+      calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
+        without it, the detector's own table.
+      flagged_human: What to do with declared human documents that score as machine
+        text: reclassify (as synthetic), drop or keep.
+      language_policy: What to do with documents that the detector cannot score, being
+        too short, in another language, tables or code: declared (what was declared
+        stays so, what was not is left out) or drop (all are left out).
+      max_ai_score: Drop declared synthetic documents that score above this.
+    """
+
+    detector: Optional[str] = None
+    threshold: Optional[float] = None
+    target_fpr: Optional[float] = None
+    calibration: Optional[str] = None
+    flagged_human: str = "reclassify"
+    language_policy: str = "declared"
+    max_ai_score: Optional[float] = None
+
+    def check_origin(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        check_threshold_options(self.threshold, self.target_fpr, self.calibration)
+        mixture.check_fraction("max_ai_score", self.max_ai_score)
+        origin.check_policy(self.flagged_human)
+        origin.check_language_policy(self.language_policy)
+
+
+@dataclasses.dataclass(kw_only=True)
+class CopyOptions:
+    """Which documents count as copies, and which of them stays.
+
+    Args:
+      keep: Which of several copies stays, the most important rule first: reviewed (a
+        field of that name is true), human, longest, oldest.
+      near_duplicates: Drop documents of which another, kept one shares at least this
+        much, as Jaccard similarity of their word shingles, above 0 to 1; without it,
+        only the same text counts as a copy.
+      shingle_words: Words in a shingle, by which near copies are compared.
+      against_ngrams: Drop documents that share a run of this many words with against,
+        too, such as 13.
+      max_source_loss: Stop if copies cost a source of 20 or more documents more than
+        this share of them, 0 to 1.
+    """
+
+    keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))
+    near_duplicates: Optional[float] = None
+    shingle_words: int = minhash.SHINGLE_WORDS
+    against_ngrams: Optional[int] = None
+    max_source_loss: Optional[float] = None
+
+    def check_copies(self) -> None:
+        """Raises UserError for a value that cannot be; spells `keep` out."""
+        self.keep = copies.parse_keep(self.keep)
+        if self.near_duplicates is not None:
+            minhash.choose_bands(self.near_duplicates)
+        check_words("shingle_words", self.shingle_words)
+        check_words("against_ngrams", self.against_ngrams)
+        mixture.check_fraction("max_source_loss", self.max_source_loss)
+
+
+@dataclasses.dataclass(kw_only=True)
+class ReuseOptions:
+    """What earlier builds have to say.
+
+    Args:
+      ledger: Folder of the table of what earlier builds used, made if there is none;
+        what this build uses is added to it.
+      max_uses: Leave synthetic documents out that so many builds in the ledger used
+        already, or used a near copy of, if near_duplicates is set.
+      max_generation: Leave synthetic documents out that are more rounds of generation
+        than this away from human text, by parent_ids, synth_generation or the ledger.
+      cap_human: Hold max_uses and max_generation for human documents, too.
+      unknown_generation: What to do under max_generation with synthetic documents whose
+        generation nobody knows: keep or drop.
+    """
+
+    ledger: Optional[str] = None
+    max_uses: Optional[int] = None
+    max_generation: Optional[int] = None
+    cap_human: bool = False
+    unknown_generation: str = "keep"
+
+    def check_reuse(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        reuse.check_reuse(self.max_uses, self.max_generation, self.unknown_generation)
+        if self.max_uses is not None and self.ledger is None:
+            raise UserError("max_uses needs ledger, where earlier uses are counted")
+
+
+@dataclasses.dataclass(kw_only=True)
+class MixtureOptions:
+    """How much of what is to be in the set.
+
+    Args:
+      synthetic_fraction: Share of synthetic text to reach, 0 to 1.
+      max_synthetic_fraction: Share of synthetic text not to exceed, 0 to 1.
+      unit: What shares and sizes are counted in: docs, bytes or words.
+      target_size: Size of the whole set in that unit; without it, as large as the
+        text allows.
+      on_shortage: What to do when there is too little text for the share or size:
+        shrink the set, fail, or repeat:N (use documents up to N times).
+      seed: Of the random choice of documents; the same seed chooses the same ones.
+    """
+
+    synthetic_fraction: Optional[float] = None
+    max_synthetic_fraction: Optional[float] = None
+    unit: str = "words"
+    target_size: Optional[int] = None
+    on_shortage: str = "shrink"
+    seed: int = 0
+
+    def check_mixture(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        mixture.check_mixture(
+            self.synthetic_fraction,
+            self.max_synthetic_fraction,
+            self.unit,
+            self.target_size,
+            self.on_shortage,
+        )
+
+
+@dataclasses.dataclass(kw_only=True)
+class OutputOptions:
+    """Where the set goes and in what shape.
+
+    Args:
+      output: Folder to write to; new or empty.
+      max_shard_bytes: Bytes of text in one shard of the output.
+      rejected_text: Write the text of documents that were left out, too.
+      cache: Folder for scores that later builds use again; without it,
+        .synthfilter-cache beside the output folder.
+    """
+
+    output: str
+    max_shard_bytes: int = 100_000_000
+    rejected_text: bool = False
+    cache: Optional[str] = None
+
+    def check_output(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        if not self.output:
+            raise UserError("output must name a folder, got nothing")
+        check_least("max_shard_bytes", self.max_shard_bytes)
+
+
+def check_least(name: str, value: int) -> None:
+    """Raises UserError unless the value is at least 1."""
+    if value < 1:
+        raise UserError(f"{name} must be at least 1, got {value}")
+
+
+def check_words(name: str, words: Optional[int]) -> None:
+    """Raises UserError unless the value is None or a number of words in a run."""
+    if words is not None and not 1 <= words <= _MAX_SHINGLE_WORDS:
+        raise UserError(
+            f"{name} must be from 1 to {_MAX_SHINGLE_WORDS} words, got {words}"
+        )
