@@ -38,7 +38,7 @@ class Rows(NamedTuple):
       synthetic: bool, whether a machine wrote each.
       names: Source, generator, domain and group of each; None where it has none.
       unreadable: How many further rows could not be read.
-      weight: float64, how many documents each stands for: the column `weight`, else 1.
+      weight: float64, how many documents each stands for.
     """
 
     documents: pa.RecordBatch
@@ -105,7 +105,10 @@ def list_labelled(patterns: Sequence[str], label_column: str) -> list[InputFile]
 
 
 def read_rows(
-    files: Sequence[InputFile], fields: Mapping[str, str], label_column: str | None
+    files: Sequence[InputFile],
+    fields: Mapping[str, str],
+    label_column: str | None,
+    weighted: bool = False,
 ) -> Iterator[Rows]:
     """Yields the documents of files, batch by batch.
 
@@ -114,20 +117,25 @@ def read_rows(
       fields: Field to column, from the user.
       label_column: The column that says who wrote each document; None where the
         file's declared origin does.
+      weighted: Whether a column `weight` says how many documents each stands for.
 
     Raises:
-      UserError: a label is missing or has no known meaning.
+      UserError: a label is missing or has no known meaning, or a weight is no number.
     """
     with tempfile.TemporaryDirectory(prefix="synthfilter-") as spool:
         for file in files:
             field = _field_of(file, fields, label_column)
             for block in open_file(file, fields, spool, 2 * MAX_DOCUMENT_BYTES):
                 for batch in read_documents(block, _COLUMNS):
-                    yield _label_rows(batch, file, label_column, field)
+                    yield _label_rows(batch, file, label_column, field, weighted)
 
 
 def _label_rows(
-    batch: pa.RecordBatch, file: InputFile, label_column: str | None, field: str
+    batch: pa.RecordBatch,
+    file: InputFile,
+    label_column: str | None,
+    field: str,
+    weighted: bool,
 ) -> Rows:
     """Returns the rows of a batch that can be read, with who wrote them."""
     usable = batch.filter(batch.column(schema.ERROR).is_null())
@@ -138,7 +146,8 @@ def _label_rows(
         labels = _values(usable, extra, field)
         synthetic = read_labels(labels, file.path, label_column)
     unreadable = batch.num_rows - usable.num_rows
-    weight = read_weights([row.get(WEIGHT) for row in extra], file.path)
+    weights = [row.get(WEIGHT) if weighted else None for row in extra]
+    weight = read_weights(weights, file.path)
     return Rows(usable, synthetic, _names_of(usable, extra), unreadable, weight)
 
 
@@ -182,10 +191,12 @@ def score_files(
     fields: Mapping[str, str],
     label_column: str | None,
     detector: Detector,
+    weighted: bool = False,
 ) -> Scores:
     """Returns the scores of all documents that can be read; see `read_rows`."""
     parts = [
-        _score_rows(rows, detector) for rows in read_rows(files, fields, label_column)
+        _score_rows(rows, detector)
+        for rows in read_rows(files, fields, label_column, weighted)
     ]
     return _join_scores(parts)
 

@@ -20,7 +20,10 @@ THRESHOLD = "threshold"
 CONFLICTS = "conflicts"
 _BATCH_ROWS = 1024
 _HUMAN, _SYNTHETIC = "human", "synthetic"
-_DECLARED, _DETECTOR = "declared", "detector"
+_REVIEW, _DETECTOR = (
+    schema.EVIDENCE_NAMES[kind]
+    for kind in (schema.Evidence.REVIEW, schema.Evidence.DETECTOR)
+)
 _READ = [schema.CONTENT_HASH, schema.AI_SCORE, schema.ORIGIN, schema.ORIGIN_EVIDENCE]
 _KEPT = (
     schema.CONTENT_HASH,
@@ -66,8 +69,8 @@ def parse_evidence(said: Optional[str], origin: str) -> dict[str, str]:
     """Returns what each kind of evidence says of a document, the deciding one first.
 
     Args:
-      said: The column `origin_evidence`: `declared=human detector=synthetic`, or one
-        word for what decided.
+      said: The column `origin_evidence`: `declared=human detector=synthetic`; sets of
+        earlier versions have one word for what decided.
       origin: What was decided.
     """
     said = said or ""
@@ -141,18 +144,14 @@ def _candidates(
     start, last = 0, None
     for batch in read_batches(path, columns):
         hi, lo = hash_halves(batch.column(schema.CONTENT_HASH))
+        order = order_hash(hi, lo, seed)
         # A text that is repeated stands in neighbouring rows.
-        before = [
-            np.append(last[i] if last else ~each[:1], each[:-1])
-            for i, each in enumerate((hi, lo))
-        ]
-        known = (hi == before[0]) & (lo == before[1])
-        known |= find_texts(*judged, hi, lo) >= 0
+        known = find_texts(*judged, hi, lo) >= 0
+        known[:1] |= order[:1] == last
+        known[1:] |= order[1:] == order[:-1]
+        last = order[-1] if len(order) else last
         key = _keys_of(batch, focus, threshold, asked)
         rows = np.flatnonzero(~known & ~np.isnan(key))
-        order = order_hash(hi, lo, seed)
-        if len(hi):
-            last = (hi[-1:], lo[-1:])
         yield _Chosen(key[rows], order[rows], hi[rows], lo[rows], rows, rows + start)
         start += batch.num_rows
 
@@ -192,21 +191,26 @@ def _keys_of(
     if focus == THRESHOLD:
         open_ = {pair: _is_open(found, asked) for pair, found in parsed.items()}
         return np.where([open_[pair] for pair in pairs], np.abs(score - at), np.nan)
-    declared = np.array([found.get(_DECLARED) or "" for found in hits], object)
+    claimed = np.array([_claim_of(found) for found in hits], object)
     high, low = score >= at, score < at
     # How far a score is on its side of the threshold, as a share of that side.
     above = (score - at) / np.maximum(1 - at, 1e-9)
     below = (at - score) / np.maximum(at, 1e-9)
-    key = np.where(high & (declared == _HUMAN), -above, np.nan)
-    return np.where(low & (declared == _SYNTHETIC), -below, key)
+    key = np.where(high & (claimed == _HUMAN), -above, np.nan)
+    return np.where(low & (claimed == _SYNTHETIC), -below, key)
+
+
+def _claim_of(hits: dict[str, str]) -> str:
+    """Returns what decides but for the score; nothing once people have judged."""
+    if _REVIEW in hits:
+        return ""
+    return next((says for kind, says in hits.items() if kind != _DETECTOR), "")
 
 
 def _is_open(hits: dict[str, str], asked: bool) -> bool:
     """Returns whether the detector decides who wrote a document, or might have."""
-    first = next(iter(hits), "")
-    return first == _DETECTOR or (
-        asked and first == _DECLARED and hits[first] == _HUMAN
-    )
+    claim = _claim_of(hits)
+    return _REVIEW not in hits and (not claim or (asked and claim == _HUMAN))
 
 
 def _thresholds_of(batch: pa.RecordBatch, threshold: Threshold) -> np.ndarray:

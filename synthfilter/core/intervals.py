@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 _Z = 1.959963984540054
 """Of a two-sided 95% interval."""
 
@@ -18,3 +20,11 @@ def wilson_interval(hits: float, of: float) -> tuple[float, float]:
     half = math.sqrt(share * (1 - share) * slack + slack * slack / 4) / (1 + slack)
     # Rounding must not push the bounds of 0 and 1 hits past the rate itself.
     return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
+
+
+def effective_size(weight: np.ndarray) -> float:
+    """Returns how large an unweighted sample would say as much (Kish 1965).
+
+    As many as there are where all weights are the same.
+    """
+    return float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0

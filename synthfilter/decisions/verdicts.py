@@ -11,7 +11,7 @@ import xxhash
 
 from synthfilter.core import schema
 from synthfilter.core.errors import ShortageError
-from synthfilter.core.intervals import wilson_interval
+from synthfilter.core.intervals import effective_size, wilson_interval
 from synthfilter.core.uses import TIME, hash_halves
 from synthfilter.core.verdicts import (
     FOCUS,
@@ -241,11 +241,6 @@ def weigh_documents(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     hi, lo, chance = hi[order], lo[order], chance[order]
     first = _is_first(hi, lo)
     return hi[first], lo[first], 1 / chance[first]
-
-
-def effective_size(weight: np.ndarray) -> float:
-    """Returns how large an unweighted sample would say as much (Kish 1965)."""
-    return float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0
 
 
 def check_max_error(rows: pa.Table, max_error: float) -> ErrorRate:

@@ -176,7 +176,7 @@ def _undated_news(known: pa.Table, rows: pa.Table) -> pa.Table:
     # One moment apart, so that of two about the same text the later one counts.
     now = time.time_ns() // 1000 + np.arange(rows.num_rows)
     at = VERDICTS.get_field_index(TIME)
-    return rows.set_column(at, VERDICTS.field(TIME), pa.array(now, VERDICTS.types[at]))
+    return rows.set_column(at, GIVEN.field(TIME), pa.array(now, GIVEN.types[at]))
 
 
 def _keys(rows: pa.Table, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
