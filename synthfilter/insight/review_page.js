@@ -221,13 +221,15 @@
   byId("note").addEventListener("input", keepNote);
   byId("note").addEventListener("keydown", (event) => {
     if (event.key === "Escape" || (event.key === "Enter" && event.ctrlKey)) {
-      byId("text").focus({ preventScroll: true });
+      byId("note").blur();
     }
   });
   byId("who-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const name = byId("name").value.trim();
     if (!name) return;
+    // The field would keep the next keys until the window is drawn again.
+    byId("name").blur();
     byId("who").close();
     if (name !== reviewer) take(name);
   });
