@@ -21,7 +21,7 @@ setup(
     packages=[*find_packages(include=["synthfilter*"]), "synthfilter.models"],
     package_dir={"synthfilter.models": "models"},
     package_data={
-        "synthfilter": ["py.typed"],
+        "synthfilter": ["py.typed", "insight/*.css", "insight/*.js"],
         "synthfilter.models": ["*.bin", "*.json"],
     },
     install_requires=[
@@ -59,6 +59,7 @@ setup(
             "deltalake>=1.6,<2",
             "duckdb>=1.1",  # other engines that read a ledger
             "polars>=1.20",
+            "playwright>=1.50",  # drives a real Chromium
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},

@@ -17,6 +17,7 @@ from synthfilter.detection.calibration import TARGET_FPRS, fit_logistic
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.evaluation import threshold_at_fpr
 from synthfilter.detection.figures import (
+    count_effective,
     documents_needed,
     find_thresholds,
     group_rows,
@@ -35,7 +36,14 @@ from synthfilter.detection.thresholds import (
 )
 from synthfilter.inputs.blocks import list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.labelled import DOMAIN, NO_TIME, Scores, score_files
+from synthfilter.labelled import (
+    DOMAIN,
+    LABEL,
+    NO_TIME,
+    Scores,
+    list_labelled,
+    score_files,
+)
 from synthfilter.version import __version__
 
 _FALSE_POSITIVES = 10
@@ -55,6 +63,9 @@ class Calibrate:
       output: JSON file to write, for build --calibration.
       human: Paths or globs of human text of the kind that will be filtered.
       synthetic: Paths or globs of machine-written text, to see how much is detected.
+      labelled: Paths or globs of documents with a column `label`, human or synthetic,
+        such as synthfilter review labels writes; a column `weight` says how many
+        documents each stands for.
       target_fpr: False-positive rates to find thresholds for, such as 0.01; without
         it, 0.05, 0.01 and 0.001, as far as there are documents for them.
       detector: Path of a fastText model, or package.module:Class; without it, the
@@ -65,8 +76,9 @@ class Calibrate:
     """
 
     output: str = "calibration.json"
-    human: list[str]
+    human: list[str] = dataclasses.field(default_factory=list)
     synthetic: list[str] = dataclasses.field(default_factory=list)
+    labelled: list[str] = dataclasses.field(default_factory=list)
     target_fpr: list[float] = dataclasses.field(default_factory=list)
     detector: Optional[str] = None
     fields: list[str] = dataclasses.field(default_factory=list)
@@ -75,6 +87,8 @@ class Calibrate:
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
         parse_fields(self.fields)
+        if not (self.human or self.labelled):
+            raise UserError("missing --human or --labelled, the human text to go by")
         for fpr in self.target_fpr:
             check_threshold_options(None, fpr, None)
         if self.human_before is not None:
@@ -93,12 +107,17 @@ class Calibrate:
         files = list_inputs(
             {Origin.HUMAN: self.human, Origin.SYNTHETIC: self.synthetic}
         )
+        labelled = list_labelled(self.labelled, LABEL)
         detector = load_detector(self.detector)
-        scores = score_files(files, parse_fields(self.fields), None, detector)
-        fprs = list(dict.fromkeys(self.target_fpr))
+        fields = parse_fields(self.fields)
+        scores = score_files(files, fields, None, detector)
         late = self._too_late(scores)
-        unscored = np.isnan(scores.score) & ~late
-        made = calibrate(scores.take(~late & ~unscored), detector, fprs)
+        # Of what somebody judged the day says nothing more.
+        judged = score_files(labelled, fields, LABEL, detector, True)
+        scores = scores.take(~late).add(judged)
+        fprs = list(dict.fromkeys(self.target_fpr))
+        unscored = np.isnan(scores.score)
+        made = calibrate(scores.take(~unscored), detector, fprs)
         made["documents"] |= {
             "human_before": self.human_before,
             "not_before": int(late.sum()),
@@ -138,7 +157,8 @@ def calibrate(
       ShortageError: there are too few human documents.
     """
     human = int((~scores.synthetic).sum())
-    short = _too_rare(human, fprs)
+    effective = count_effective(*_of_humans(scores))
+    short = _too_rare(effective, fprs)
     rates = [fpr for fpr in fprs or TARGET_FPRS if fpr not in short]
     bands = length_bands(scores.words)
     parts = [scores.take(bands == number) for number in range(len(BANDS))]
@@ -147,12 +167,16 @@ def calibrate(
         "version": FORMAT_VERSION,
         "synthfilter": __version__,
         "detector": identify(detector),
-        "documents": {"human": human, "synthetic": len(bands) - human},
+        "documents": {
+            "human": human,
+            "human_effective": effective,
+            "synthetic": len(bands) - human,
+        },
         "thresholds": {
             rate_name(fpr): _measure_threshold(scores, fpr) for fpr in rates
         },
         "not_measured": {
-            rate_name(fpr): f"needs {need:,} human documents, got {human:,}"
+            rate_name(fpr): f"needs {need:,} human documents, got {effective:,}"
             for fpr, need in short.items()
         },
         "by_length_in_words": {
@@ -176,6 +200,10 @@ def calibrate(
 def _too_rare(human: int, fprs: Sequence[float]) -> dict[float, int]:
     """Returns the documents that each rate needs that cannot be measured.
 
+    Args:
+      human: How many there are; of weighted ones, as how many they say as much.
+      fprs: The rates that were asked for.
+
     Raises:
       ShortageError: that is a rate that was asked for, or every rate.
     """
@@ -197,8 +225,10 @@ def _measure_threshold(scores: Scores, fpr: float) -> dict[str, Any]:
     And what the latter do over everything, by source and by length.
     """
     human = scores.take(~scores.synthetic)
-    bands = thresholds_by_length(human.score, human.words, fpr, _FALSE_POSITIVES)
-    overall = threshold_at_fpr(human.score, fpr)
+    bands = thresholds_by_length(
+        human.score, human.words, fpr, _FALSE_POSITIVES, human.weight
+    )
+    overall = threshold_at_fpr(human.score, fpr, human.weight)
     threshold = Threshold.by_length(overall, bands, "")
     sources = group_rows(scores.names[schema.SOURCE])
     band = length_bands(scores.words)
@@ -219,15 +249,21 @@ def _measure_threshold(scores: Scores, fpr: float) -> dict[str, Any]:
 def _rates(scores: Scores, threshold: Threshold) -> dict[str, Any]:
     human, machine = scores.take(~scores.synthetic), scores.take(scores.synthetic)
     return {
-        "fpr": rate_at_least(human.score, threshold.of(human.words)),
-        "tpr": rate_at_least(machine.score, threshold.of(machine.words)),
+        name: rate_at_least(of.score, threshold.of(of.words), of.weight)
+        for name, of in (("fpr", human), ("tpr", machine))
     }
+
+
+def _of_humans(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the scores of the human documents, and their weights."""
+    human = ~scores.synthetic
+    return scores.score[human], scores.weight[human]
 
 
 def _measure_band(scores: Scores, fprs: Sequence[float]) -> dict[str, Any]:
     """Returns the thresholds of documents of a length alone, and their probability."""
-    human = scores.score[~scores.synthetic]
-    thresholds = find_thresholds(human, _FALSE_POSITIVES, fprs)
+    human, weight = _of_humans(scores)
+    thresholds = find_thresholds(human, _FALSE_POSITIVES, fprs, weight)
     return {
         "human": len(human),
         "synthetic": int(scores.synthetic.sum()),
@@ -238,12 +274,12 @@ def _measure_band(scores: Scores, fprs: Sequence[float]) -> dict[str, Any]:
             }
             for fpr, value in thresholds.items()
         },
-        "probability": fit_probability(scores.score, scores.synthetic),
+        "probability": fit_probability(scores.score, scores.synthetic, scores.weight),
     }
 
 
 def fit_probability(
-    score: np.ndarray, synthetic: np.ndarray
+    score: np.ndarray, synthetic: np.ndarray, weight: np.ndarray | None = None
 ) -> dict[str, float] | None:
     """Returns Platt's slope and intercept; None where there is too little text.
 
@@ -254,7 +290,7 @@ def fit_probability(
         return None
     share = np.clip(score.astype(np.float64), 1e-6, 1 - 1e-6)
     try:
-        slope, intercept = fit_logistic(np.log(share / (1 - share)), synthetic)
+        slope, intercept = fit_logistic(np.log(share / (1 - share)), synthetic, weight)
     except ValueError:
         # Scores that do not rise with the share of machine text say nothing here.
         return None

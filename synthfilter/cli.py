@@ -25,6 +25,7 @@ from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
 from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
+from synthfilter.review import add_review_commands
 from synthfilter.score import ScoreFile
 from synthfilter.train import Train
 from synthfilter.version import __version__
@@ -90,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
         add_flags(command, job)
         command.set_defaults(run=_run_job, parser=command, job=job)
     add_ledger_commands(commands)
+    add_review_commands(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)

@@ -1,6 +1,7 @@
 """Documents whose origin is known, for measuring, calibrating and training."""
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from synthfilter.inputs.fields import map_fields
 MAX_DOCUMENT_BYTES = 10_000_000
 DOMAIN = "domain"
 GROUP = "group"
+LABEL = "label"
+WEIGHT = "weight"
 NO_TIME = np.iinfo(np.int64).min
 
 _COLUMNS = (*COLUMNS, schema.ORIGIN, schema.GENERATOR, schema.METADATA)
@@ -35,12 +38,14 @@ class Rows(NamedTuple):
       synthetic: bool, whether a machine wrote each.
       names: Source, generator, domain and group of each; None where it has none.
       unreadable: How many further rows could not be read.
+      weight: float64, how many documents each stands for.
     """
 
     documents: pa.RecordBatch
     synthetic: np.ndarray
     names: dict[str, np.ndarray]
     unreadable: int
+    weight: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Scores:
       synthetic: bool.
       names: As in `Rows`.
       unreadable: How many further rows could not be read.
+      weight: As in `Rows`.
     """
 
     score: np.ndarray
@@ -62,6 +68,7 @@ class Scores:
     synthetic: np.ndarray
     names: dict[str, np.ndarray]
     unreadable: int
+    weight: np.ndarray
 
     def take(self, chosen: np.ndarray) -> "Scores":
         """Returns the documents of a mask or of row numbers."""
@@ -72,7 +79,12 @@ class Scores:
             self.synthetic[chosen],
             {name: values[chosen] for name, values in self.names.items()},
             self.unreadable,
+            self.weight[chosen],
         )
+
+    def add(self, other: "Scores") -> "Scores":
+        """Returns the documents of both."""
+        return _join_scores([self, other])
 
 
 def list_labelled(patterns: Sequence[str], label_column: str) -> list[InputFile]:
@@ -93,7 +105,10 @@ def list_labelled(patterns: Sequence[str], label_column: str) -> list[InputFile]
 
 
 def read_rows(
-    files: Sequence[InputFile], fields: Mapping[str, str], label_column: str | None
+    files: Sequence[InputFile],
+    fields: Mapping[str, str],
+    label_column: str | None,
+    weighted: bool = False,
 ) -> Iterator[Rows]:
     """Yields the documents of files, batch by batch.
 
@@ -102,20 +117,25 @@ def read_rows(
       fields: Field to column, from the user.
       label_column: The column that says who wrote each document; None where the
         file's declared origin does.
+      weighted: Whether a column `weight` says how many documents each stands for.
 
     Raises:
-      UserError: a label is missing or has no known meaning.
+      UserError: a label is missing or has no known meaning, or a weight is no number.
     """
     with tempfile.TemporaryDirectory(prefix="synthfilter-") as spool:
         for file in files:
             field = _field_of(file, fields, label_column)
             for block in open_file(file, fields, spool, 2 * MAX_DOCUMENT_BYTES):
                 for batch in read_documents(block, _COLUMNS):
-                    yield _label_rows(batch, file, label_column, field)
+                    yield _label_rows(batch, file, label_column, field, weighted)
 
 
 def _label_rows(
-    batch: pa.RecordBatch, file: InputFile, label_column: str | None, field: str
+    batch: pa.RecordBatch,
+    file: InputFile,
+    label_column: str | None,
+    field: str,
+    weighted: bool,
 ) -> Rows:
     """Returns the rows of a batch that can be read, with who wrote them."""
     usable = batch.filter(batch.column(schema.ERROR).is_null())
@@ -126,7 +146,26 @@ def _label_rows(
         labels = _values(usable, extra, field)
         synthetic = read_labels(labels, file.path, label_column)
     unreadable = batch.num_rows - usable.num_rows
-    return Rows(usable, synthetic, _names_of(usable, extra), unreadable)
+    weights = [row.get(WEIGHT) if weighted else None for row in extra]
+    weight = read_weights(weights, file.path)
+    return Rows(usable, synthetic, _names_of(usable, extra), unreadable, weight)
+
+
+def read_weights(values: Sequence[Any], path: str) -> np.ndarray:
+    """Returns how many documents each stands for, float64; 1 where nothing is said.
+
+    Raises:
+      UserError: One is no number above 0.
+    """
+    said = [1.0 if value is None else value for value in values]
+    for value in said:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
+            raise UserError(
+                f"{path}: column {WEIGHT!r}: expected a number above 0, got "
+                f"{str(value)[:40]!r}"
+            )
+    return np.array(said, np.float64)
 
 
 def read_labels(labels: Sequence[Any], path: str, label_column: str) -> np.ndarray:
@@ -152,21 +191,28 @@ def score_files(
     fields: Mapping[str, str],
     label_column: str | None,
     detector: Detector,
+    weighted: bool = False,
 ) -> Scores:
     """Returns the scores of all documents that can be read; see `read_rows`."""
     parts = [
-        _score_rows(rows, detector) for rows in read_rows(files, fields, label_column)
+        _score_rows(rows, detector)
+        for rows in read_rows(files, fields, label_column, weighted)
     ]
+    return _join_scores(parts)
+
+
+def _join_scores(parts: Sequence[Scores]) -> Scores:
+    """Returns the documents of all parts."""
     if not parts:
         empty = np.zeros(0)
-        names = _names_of(None, [])
         return Scores(
             empty.astype(np.float32),
             empty.astype(np.int32),
             empty.astype(np.int64),
             empty.astype(bool),
-            names,
+            _names_of(None, []),
             0,
+            empty,
         )
     return Scores(
         np.concatenate([part.score for part in parts]),
@@ -178,6 +224,7 @@ def score_files(
             for name in parts[0].names
         },
         sum(part.unreadable for part in parts),
+        np.concatenate([part.weight for part in parts]),
     )
 
 
@@ -190,6 +237,7 @@ def _score_rows(rows: Rows, detector: Detector) -> Scores:
         rows.synthetic,
         rows.names,
         rows.unreadable,
+        rows.weight,
     )
 
 

@@ -41,7 +41,9 @@ class Train:
     Scores are calibrated and measured on left-out documents: by source where at least
     three have both classes, else in five parts. Columns source, domain and group are
     used where they are: classes are balanced within source and domain, and documents
-    of a group are never parted. The same data gives the same bytes.
+    of a group are never parted. A column weight is not looked at: fastText has no
+    weights, and documents that reviewers were asked about, being hard to tell, are the
+    most worth training on. The same data gives the same bytes.
 
     Args:
       output: Model file to write, .bin; what is said of it comes beside it as .json.

@@ -9,7 +9,9 @@ _STEPS = 100
 _SMALL_SOURCE = 100
 
 
-def fit_logistic(logit: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
+def fit_logistic(
+    logit: np.ndarray, synthetic: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[float, float]:
     """Returns slope and intercept that turn logits to probabilities (Platt 1999).
 
     Both classes weigh the same whatever their sizes, so the probability is that of a
@@ -18,6 +20,7 @@ def fit_logistic(logit: np.ndarray, synthetic: np.ndarray) -> tuple[float, float
     Args:
       logit: float64, from a model that did not see the documents.
       synthetic: bool, the class of each document.
+      weight: How much each counts within its class; None: all the same.
 
     Raises:
       ValueError: A class is empty, a logit is not finite, or higher logits do not mean
@@ -27,7 +30,9 @@ def fit_logistic(logit: np.ndarray, synthetic: np.ndarray) -> tuple[float, float
         raise ValueError("expected documents of both classes to calibrate on, got one")
     if not np.isfinite(logit).all():
         raise ValueError("expected finite logits to calibrate on, got NaN or infinity")
-    weight = np.where(synthetic, 0.5 / synthetic.sum(), 0.5 / (~synthetic).sum())
+    weight = np.ones(len(logit)) if weight is None else weight
+    machine, human = weight[synthetic].sum(), weight[~synthetic].sum()
+    weight = weight * np.where(synthetic, 0.5 / machine, 0.5 / human)
     scale = float(logit.std()) or 1.0
     design = np.stack([logit / scale, np.ones(len(logit))])
     # So weak a prior that it only matters when the classes do not overlap.

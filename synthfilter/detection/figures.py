@@ -1,44 +1,37 @@
 """Rates with their uncertainty: by threshold and by group."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from synthfilter.core.intervals import effective_size, wilson_interval
 from synthfilter.detection.calibration import TARGET_FPRS
 from synthfilter.detection.evaluation import auroc, threshold_at_fpr
 from synthfilter.detection.lengths import BAND_STARTS, length_bands
 
-_Z = 1.959963984540054
-"""Of a two-sided 95% interval."""
-
-
-def wilson_interval(hits: int, of: int) -> tuple[float, float]:
-    """Returns the 95% interval of a rate (Wilson 1927); (0, 1) where `of` is 0."""
-    if not of:
-        return 0.0, 1.0
-    share, slack = hits / of, _Z * _Z / of
-    middle = (share + slack / 2) / (1 + slack)
-    half = math.sqrt(share * (1 - share) * slack + slack * slack / 4) / (1 + slack)
-    # Rounding must not push the bounds of 0 and 1 hits past the rate itself.
-    return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
-
 
 def rate_at_least(
-    scores: np.ndarray, threshold: float | np.ndarray
+    scores: np.ndarray,
+    threshold: float | np.ndarray,
+    weight: np.ndarray | None = None,
 ) -> dict[str, Any] | None:
     """Returns which share of scores reach a threshold, as JSON; None of no scores.
 
     Args:
       scores: None NaN.
       threshold: One for all, or one for each.
+      weight: How many documents each score stands for; None: all the same.
     """
     if not len(scores):
         return None
-    hits = int((scores >= threshold).sum())
-    low, high = wilson_interval(hits, len(scores))
-    return {"rate": hits / len(scores), "low": low, "high": high, "of": len(scores)}
+    reached = scores >= threshold
+    hits, size = float(reached.sum()), float(len(scores))
+    if weight is not None:
+        size = effective_size(weight)
+        hits = float(np.average(reached, weights=weight)) * size
+    low, high = wilson_interval(hits, size)
+    return {"rate": hits / size, "low": low, "high": high, "of": len(scores)}
 
 
 def rate_name(fpr: float) -> str:
@@ -47,7 +40,10 @@ def rate_name(fpr: float) -> str:
 
 
 def find_thresholds(
-    human: np.ndarray, needed: float = 1.0, fprs: Sequence[float] = TARGET_FPRS
+    human: np.ndarray,
+    needed: float = 1.0,
+    fprs: Sequence[float] = TARGET_FPRS,
+    weight: np.ndarray | None = None,
 ) -> dict[float, float]:
     """Returns the threshold for each false-positive rate that can be measured.
 
@@ -55,16 +51,21 @@ def find_thresholds(
       human: Scores of human documents, none NaN.
       needed: How many of them must be allowed to score above, at least.
       fprs: The rates.
+      weight: How many documents each score stands for; None: all the same.
     """
     return {
-        fpr: threshold_at_fpr(human, fpr)
+        fpr: threshold_at_fpr(human, fpr, weight)
         for fpr in fprs
-        if len(human) >= documents_needed(fpr, needed)
+        if _is_enough(human, weight, fpr, needed)
     }
 
 
 def thresholds_by_length(
-    human: np.ndarray, words: np.ndarray, fpr: float, needed: float = 1.0
+    human: np.ndarray,
+    words: np.ndarray,
+    fpr: float,
+    needed: float = 1.0,
+    weight: np.ndarray | None = None,
 ) -> dict[int, float]:
     """Returns thresholds by the first number of words that they hold for.
 
@@ -77,24 +78,45 @@ def thresholds_by_length(
       words: Their lengths.
       fpr: The false-positive rate of each band.
       needed: How many documents of a band must be allowed to score above, at least.
+      weight: How many documents each score stands for; None: all the same.
 
     Returns:
       The first key is 0; nothing where all together are not enough.
     """
     band = length_bands(words)
+
+    def of(numbers: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
+        rows = np.isin(band, numbers)
+        return human[rows], None if weight is None else weight[rows]
+
     joined: list[list[int]] = []
     waiting: list[int] = []
     for number in range(len(BAND_STARTS)):
         waiting.append(number)
-        if np.isin(band, waiting).sum() >= documents_needed(fpr, needed):
+        if _is_enough(*of(waiting), fpr, needed):
             joined.append(waiting)
             waiting = []
     if joined:
         joined[-1] += waiting
-    return {
-        BAND_STARTS[numbers[0]]: threshold_at_fpr(human[np.isin(band, numbers)], fpr)
-        for numbers in joined
-    }
+    found = {}
+    for numbers in joined:
+        scores, weights = of(numbers)
+        found[BAND_STARTS[numbers[0]]] = threshold_at_fpr(scores, fpr, weights)
+    return found
+
+
+def _is_enough(
+    human: np.ndarray, weight: np.ndarray | None, fpr: float, needed: float
+) -> bool:
+    """Returns whether human scores say as much as a rate needs."""
+    return count_effective(human, weight) >= documents_needed(fpr, needed)
+
+
+def count_effective(scores: np.ndarray, weight: np.ndarray | None) -> int:
+    """Returns as how many unweighted scores these say as much."""
+    if weight is None:
+        return len(scores)
+    return int(effective_size(weight) + 1e-6)
 
 
 def documents_needed(fpr: float, needed: float = 1.0) -> int:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 
 import boto3
+import pyarrow as pa
 import pytest
 from moto.server import ThreadedMotoServer
 
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.uses import USE
+from synthfilter.core.verdicts import GIVEN
 from synthfilter.ledger import table as module
+from synthfilter.ledger import verdicts
 from synthfilter.ledger.read import read_uses
 from synthfilter.ledger.table import (
     forget_build,
@@ -17,6 +20,7 @@ from synthfilter.ledger.table import (
     load_table,
     open_ledger,
 )
+from synthfilter.ledger.verdicts import add_verdicts, read_verdicts
 
 Commit = Callable[..., bool]
 
@@ -70,3 +74,28 @@ def test_what_is_no_ledger_in_a_bucket_is_refused(bucket: str, commit: Commit) -
         open_ledger(f"{bucket}/notes")
     with pytest.raises(UserError, match="cannot be written"):
         commit("s3://no-such-bucket/ledger", "one", range(3))
+
+
+def test_verdicts_in_a_bucket_are_like_those_on_the_disk(
+    bucket: str, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{bucket}/team/reviewed"
+    assert read_verdicts(path).num_rows == 0
+    row = {"verdict": "reject", "reviewer": "ann", "note": None}
+    given = pa.Table.from_pylist(
+        [{"content_hash": f"{number:032x}", **row} for number in range(3)], schema=GIVEN
+    )
+    assert add_verdicts(path, given) == 3
+    assert add_verdicts(path, given) == 0
+    stale = verdicts._load(path)
+    assert add_verdicts(path, given.slice(0, 0)) == 0
+    other = given.set_column(3, GIVEN.field("reviewer"), pa.array(["bob"] * 3))
+    assert add_verdicts(path, other) == 3
+    tables = iter([stale])
+    load = verdicts._load
+    monkeypatch.setattr(verdicts, "_load", lambda w: next(tables, None) or load(w))
+    assert add_verdicts(path, other) == 0
+    assert read_verdicts(path).num_rows == 6
+    assert open_ledger(path) is None
+    assert commit(path, "one", range(3))
+    assert read_verdicts(path).num_rows == 6
