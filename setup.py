@@ -35,6 +35,7 @@ setup(
         "orjson>=3.10",  # strict JSON: refuses NaN, lone surrogates, bad UTF-8
         "pyyaml>=6.0",  # build.yaml; Beam brings it already
         "zstandard>=0.22",  # .zst input; Beam brings it already
+        "c2pa-text>=3,<4",  # C2PA manifests in text; 20 KB, needs nothing else
         "rich>=13.7",  # progress bars and tables
         "docstring-parser>=0.15",  # help texts come from the docstrings
     ],

@@ -7,14 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthfilter.core import progress, schema
+from synthfilter.core import claims, progress, schema
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.hashing import document_ids, hash_texts
-from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.schema import Evidence, Origin, Reason
 from synthfilter.core.text import count_words, normalise, text_buffers
 from synthfilter.core.times import parse_times
 from synthfilter.decisions.minhash import PERMUTATIONS, shingle_hashes, signatures
 from synthfilter.detection.detector import Detector, load_detector
+from synthfilter.detection.marks import find_marks
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
 from synthfilter.inputs.sidecars import (
@@ -183,7 +184,7 @@ def annotate_and_sign(
         schema.CREATED: parse_times(documents.column(schema.CREATED)),
         schema.REVIEWED: _as_uint8(documents.column(schema.REVIEWED)),
         schema.SOURCE: documents.column(schema.SOURCE),
-        schema.CLAIMS: documents.column(schema.CLAIMS).fill_null(0),
+        schema.CLAIMS: _claims(documents.column(schema.CLAIMS), text),
         schema.URL: documents.column(schema.URL),
         schema.LANGUAGE: documents.column(schema.LANGUAGE),
         schema.CATEGORY: documents.column(schema.CATEGORY),
@@ -214,6 +215,16 @@ def _as_uint8(flags: pa.Array) -> pa.Array:
 def no_signatures() -> np.ndarray:
     """Returns the signatures of no documents."""
     return np.zeros((0, PERMUTATIONS), np.uint16)
+
+
+def _claims(given: pa.Array, text: pa.Array) -> np.ndarray:
+    """Returns the claims of columns with those of marks in the text, uint16.
+
+    Any mark that says machine is enough, wherever it stands.
+    """
+    told = given.fill_null(0).to_numpy()
+    marks = np.maximum(claims.claim_of(told, Evidence.MARK), find_marks(text))
+    return claims.with_claim(told, Evidence.MARK, marks)
 
 
 def _weights(given: pa.Array) -> pa.Array:

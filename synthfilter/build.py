@@ -16,6 +16,7 @@ import pyarrow as pa
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
 from synthfilter.annotate import AnnotateBlocks
+from synthfilter.archive import check_archive, digest_archive
 from synthfilter.build_options import (
     CopyOptions,
     InputOptions,
@@ -33,9 +34,11 @@ from synthfilter.core.batches import (
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, minhash
+from synthfilter.decisions.origin import OriginRules, OutsideEvidence
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
-from synthfilter.detection.thresholds import choose_threshold
+from synthfilter.detection.thresholds import choose_profiles, choose_threshold
+from synthfilter.evidence import evidence_key, read_outside_evidence
 from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
@@ -58,6 +61,7 @@ from synthfilter.reuse import (
     settle_and_mark,
 )
 from synthfilter.sources import check_sources
+from synthfilter.truth import find_truth, name_groups
 
 # Facts are decided on in partitions of about this much input.
 _PARTITION_BYTES = 256 << 20
@@ -135,7 +139,10 @@ class Build(
         """
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
-        options = _content_options(self, detector, threshold)
+        outside = read_outside_evidence(
+            self.human_urls, self.synthetic_urls, self.human_before
+        )
+        options = _content_options(self, detector, threshold, outside)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
         partitions = _partitions(inputs)
@@ -147,11 +154,20 @@ class Build(
         identity = digest | "IdentifyBuild" >> beam.Map(
             identify_build, options, self.ledger
         )
-        settled = self._settle(annotated, identity, partitions, threshold)
+        settled = self._settle(annotated, identity, partitions, threshold, outside)
         decided, capped = self._decide(settled, found, identity, inputs, beats)
-        summary = check_sources(
-            sum_up(decided, self.unit), annotated, self.max_source_loss
+        decided, truth = find_truth(
+            decided,
+            choose_profiles(detector, self.calibration),
+            self.unit,
+            self._held_fraction(),
+            self.on_shortage,
         )
+        archive = digest_archive(annotated)
+        summary = check_archive(
+            sum_up(decided, self.unit), archive, self.ledger, self.replace_core
+        )
+        summary = check_sources(summary, annotated, self.max_source_loss)
         plan, bounds = plan_mixture(
             decided,
             summary,
@@ -174,6 +190,9 @@ class Build(
         evidence = functools.partial(
             tell_evidence, threshold=threshold, options=self._evidence()
         )
+        names = annotated | "NameGroups" >> beam.FlatMap(
+            name_groups, AsSingleton(truth)
+        )
         written = self._write(chosen, found, layout, detector, evidence, beats)
         return (
             root
@@ -185,6 +204,9 @@ class Build(
                 AsIter(found),
                 AsSingleton(plan),
                 AsSingleton(layout),
+                AsSingleton(truth),
+                AsIter(names),
+                AsIter(archive),
                 self.output,
                 {
                     **options,
@@ -239,6 +261,7 @@ class Build(
         identity: beam.PCollection,
         partitions: int,
         threshold: Threshold,
+        outside: OutsideEvidence,
     ) -> beam.PCollection:
         """Facts to documents of which exact copies and earlier uses are settled."""
         if self.against_ngrams is not None:
@@ -249,9 +272,8 @@ class Build(
             >> beam.Map(
                 judge_block,
                 threshold,
-                self.flagged_human,
-                self.max_ai_score,
-                self.language_policy,
+                self.origin_rules(),
+                outside,
                 self.keep,
             )
             | "GatherFacts"
@@ -311,6 +333,14 @@ class Build(
             )
         return settled | "LeaveReference" >> beam.Map(decide.leave_reference), capped
 
+    def _held_fraction(self) -> Optional[float]:
+        """Returns the synthetic share to hold by estimate; None where none is."""
+        if self.count == "declared":
+            return None
+        if self.synthetic_fraction is not None:
+            return self.synthetic_fraction
+        return self.max_synthetic_fraction
+
     def _rules(self) -> ReuseRules:
         return ReuseRules(
             self.max_uses, self.max_generation, self.cap_human, self.unknown_generation
@@ -347,6 +377,7 @@ class Build(
         writer = WriteShard(
             self.output,
             self.seed,
+            self.unit,
             where,
             evidence,
             self.rejected_text,
@@ -388,18 +419,19 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
 
 
 def _content_options(
-    build: Build, detector: Detector, threshold: Threshold
+    build: Build, detector: Detector, threshold: Threshold, outside: OutsideEvidence
 ) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
     # The threshold says it all, wherever it is from.
     places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
-    places |= {"ledger", "target_fpr", "calibration"}
+    places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)
         if field.name not in places
     }
     options |= {"threshold": threshold.as_json(), "detector": detector.scores_key}
+    options["outside_evidence"] = evidence_key(outside)
     return options
 
 
@@ -416,9 +448,8 @@ def key_block(block: Block) -> tuple[int, Block]:
 def judge_block(
     element: tuple[Block, pa.RecordBatch],
     threshold: Threshold,
-    flagged_human: str,
-    max_ai_score: float | None,
-    language_policy: str,
+    rules: OriginRules,
+    outside: OutsideEvidence,
     keep: Sequence[str],
 ) -> pa.RecordBatch:
     """Returns the judged rows of a block; see `decide.judge_facts`."""
@@ -428,9 +459,8 @@ def judge_block(
         block.key,
         block.declared,
         threshold.of(column(facts, schema.WORDS)),
-        flagged_human,
-        max_ai_score,
-        language_policy,
+        rules,
+        outside,
         keep,
     )
 

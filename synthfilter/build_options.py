@@ -7,10 +7,13 @@ import dataclasses
 from typing import Optional
 
 from synthfilter.core.errors import UserError
-from synthfilter.decisions import copies, minhash, mixture, origin, reuse
+from synthfilter.decisions import copies, minhash, mixture, reuse
+from synthfilter.decisions.origin import OriginRules
 from synthfilter.detection.thresholds import check_threshold_options
+from synthfilter.evidence import parse_human_before
 from synthfilter.inputs.fields import parse_fields
 
+COUNTS = ("estimated", "declared")
 _MAX_SHINGLE_WORDS = 100
 
 
@@ -64,28 +67,63 @@ class OriginOptions:
         as machine text, such as 0.01.
       calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
         without it, the detector's own table.
+      human_urls: Files that list where human text is from, a host or the beginning of
+        an address in each line; for documents with a url that nothing before decides.
+      synthetic_urls: Files that list where machine text is from; they go before
+        human_urls.
+      human_before: Documents created before this day are human, unless something but
+        the detector says otherwise; never if dates say nothing.
       flagged_human: What to do with declared human documents that score as machine
-        text: reclassify (as synthetic), drop or keep.
+        text, where no mark, address or date says human, too: reclassify (as
+        synthetic), drop or keep.
+      marked_human: What to do with declared human documents that carry the mark or the
+        columns of machine text, or have a URL of synthetic_urls: reclassify, drop or
+        keep.
+      early_synthetic: What to do with synthetic documents created before human_before:
+        reclassify (as human), drop or keep.
       language_policy: What to do with documents that the detector cannot score, being
         too short, in another language, tables or code: declared (what was declared
         stays so, what was not is left out) or drop (all are left out).
       max_ai_score: Drop declared synthetic documents that score above this.
+      count: What shares count: estimated (the text that is likely to be synthetic,
+        what the detector misses included) or declared (what counts as synthetic by
+        declaration, mark or detector).
     """
 
     detector: Optional[str] = None
     threshold: Optional[float] = None
     target_fpr: Optional[float] = None
     calibration: Optional[str] = None
+    human_urls: list[str] = dataclasses.field(default_factory=list)
+    synthetic_urls: list[str] = dataclasses.field(default_factory=list)
+    human_before: str = "2022-11-30"
     flagged_human: str = "reclassify"
+    marked_human: str = "reclassify"
+    early_synthetic: str = "keep"
     language_policy: str = "declared"
     max_ai_score: Optional[float] = None
+    count: str = "estimated"
 
     def check_origin(self) -> None:
         """Raises UserError for a value that cannot be."""
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
         mixture.check_fraction("max_ai_score", self.max_ai_score)
-        origin.check_policy(self.flagged_human)
-        origin.check_language_policy(self.language_policy)
+        self.origin_rules()
+        parse_human_before(self.human_before)
+        if self.count not in COUNTS:
+            raise UserError(
+                f"count must be one of {', '.join(COUNTS)}, got {self.count!r}"
+            )
+
+    def origin_rules(self) -> OriginRules:
+        """Returns what conflicts and scores do to a document."""
+        return OriginRules(
+            self.flagged_human,
+            self.marked_human,
+            self.early_synthetic,
+            self.language_policy,
+            self.max_ai_score,
+        )
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -128,6 +166,7 @@ class ReuseOptions:
     Args:
       ledger: Folder of the table of what earlier builds used, made if there is none;
         what this build uses is added to it.
+      replace_core: Let the archive (core) differ from what the ledger knows of it.
       max_uses: Leave synthetic documents out that so many builds in the ledger used
         already, or used a near copy of, if near_duplicates is set.
       max_generation: Leave synthetic documents out that are more rounds of generation
@@ -138,6 +177,7 @@ class ReuseOptions:
     """
 
     ledger: Optional[str] = None
+    replace_core: bool = False
     max_uses: Optional[int] = None
     max_generation: Optional[int] = None
     cap_human: bool = False

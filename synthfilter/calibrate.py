@@ -10,6 +10,7 @@ import orjson
 from synthfilter.console import Reporter
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.profiles import count_profiles
 from synthfilter.core.schema import Origin
 from synthfilter.core.times import parse_day
 from synthfilter.detection.calibration import TARGET_FPRS, fit_logistic
@@ -20,6 +21,7 @@ from synthfilter.detection.figures import (
     documents_needed,
     find_thresholds,
     group_rows,
+    name_profiles,
     rate_at_least,
     rate_name,
     thresholds_by_length,
@@ -34,7 +36,14 @@ from synthfilter.detection.thresholds import (
 )
 from synthfilter.inputs.blocks import list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.labelled import LABEL, NO_TIME, Scores, list_labelled, score_files
+from synthfilter.labelled import (
+    DOMAIN,
+    LABEL,
+    NO_TIME,
+    Scores,
+    list_labelled,
+    score_files,
+)
 from synthfilter.version import __version__
 
 _FALSE_POSITIVES = 10
@@ -174,6 +183,17 @@ def calibrate(
             name: _measure_band(part, rates)
             for name, part in zip(BANDS, parts, strict=True)
         },
+        "profiles": count_profiles(
+            scores.score,
+            scores.words,
+            scores.synthetic,
+            name_profiles(
+                scores.names[schema.SOURCE],
+                scores.names[DOMAIN],
+                scores.names[schema.GENERATOR],
+                scores.synthetic,
+            ),
+        ).as_json(),
     }
 
 

@@ -163,6 +163,7 @@ def _inspect(options: argparse.Namespace) -> int:
     reporter = Reporter()
     manifest = read_manifest(options.folder)
     reporter.show_manifest(options.folder, manifest)
+    reporter.show_prevalence(manifest)
     reporter.show_near_copies(manifest)
     reporter.show_shards(manifest)
     return 0

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -17,6 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from synthfilter.core.progress import Done, read_beats
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
@@ -32,6 +33,8 @@ _STAGES = {
 _PARTS = {"open": "file", "score": "block", "compare": "block", "write": "shard"}
 _LINE_SECONDS = 30.0
 _FILE_WIDTH = 120
+# Groups of which an inspection tells the prevalence.
+_MOST_GROUPS = 20
 # Similarities at which an inspection tells the share of pairs that are found.
 _SIMILARITIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -126,6 +129,8 @@ class Reporter:
             self.say(line)
         for line in describe_unscored(manifest["detector"].get("unscored", {})):
             self.say(line)
+        for line in describe_conflicts(manifest.get("conflicts", ())):
+            self.say(line)
         for line in describe_capped(manifest.get("near_copies")):
             self.say(line)
         shards = manifest["shards"]
@@ -141,6 +146,25 @@ class Reporter:
                 f"{manifest['books']['dead_letters']:,} could not be read: file, place "
                 f"and reason are in {folder.rstrip('/')}/dead_letter/"
             )
+
+    def show_prevalence(self, manifest: Mapping[str, Any]) -> None:
+        """Prints how much machine text the detector's documents hold, by group."""
+        found = manifest.get("prevalence")
+        if not found:
+            return
+        table = Table(
+            box=box.SIMPLE,
+            title="machine text among the documents that the detector decides about, "
+            f"estimated, with {found['confidence']:.0%} intervals",
+            title_justify="left",
+        )
+        for name in ("", "documents", "estimate", "from", "to"):
+            table.add_column(name, justify="right" if name else "left")
+        rows = [*found["groups"][:_MOST_GROUPS], {"group": "all", **found}]
+        for row in rows:
+            shares = (f"{row[name]:.1%}" for name in ("estimate", "low", "high"))
+            table.add_row(Text(row["group"]), f"{row['docs']:,}", *shares)
+        self.console.print(table)
 
     def show_near_copies(self, manifest: Mapping[str, Any]) -> None:
         """Prints how likely near copies were found, if any were sought."""
@@ -266,11 +290,17 @@ def describe_shares(shares: Mapping[str, Any]) -> list[str]:
         for other in got
         if other != unit and got[other]["synthetic_fraction"] is not None
     )
-    lines = [
-        f"synthetic share of {unit}: {asked}, got "
-        + (f"{share:.2%}" if share is not None else "nothing")
-        + (f" ({others})" if others else "")
-    ]
+    counted = (f"{share:.2%}" if share is not None else "nothing") + (
+        f" ({others})" if others else ""
+    )
+    lines = [f"synthetic share of {unit}: {asked}, counted {counted}"]
+    if shares.get("estimated") is not None:
+        lines = [
+            f"synthetic share of {unit}: {asked}, estimated {shares['estimated']:.2%} "
+            f"({shares['confidence']:.0%} interval {shares['low']:.2%} to "
+            f"{shares['high']:.2%})",
+            f"counted as synthetic: {counted}",
+        ]
     total = got[unit]["human"] + got[unit]["synthetic"]
     size = f"size: {total:,} {unit}"
     if shares["target_size"] is not None:
@@ -279,6 +309,16 @@ def describe_shares(shares: Mapping[str, Any]) -> list[str]:
     if shares["limited_by"]:
         lines.append(f"limited by {shares['limited_by']}")
     return lines
+
+
+def describe_conflicts(conflicts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns which evidence of origin was decided against, in a line or none."""
+    if not conflicts:
+        return []
+    said = [
+        f"{row['docs']:,} {row['decided']}, not {row['against']}" for row in conflicts
+    ]
+    return [f"evidence of origin that disagrees: {'; '.join(said)}"]
 
 
 def describe_capped(near_copies: Mapping[str, Any] | None) -> list[str]:

@@ -25,7 +25,7 @@ from synthfilter.core import hashing, schema
 from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide, mixture
-from synthfilter.decisions.origin import check_language_policy, judge
+from synthfilter.decisions.origin import OriginRules, judge
 from synthfilter.detection.detector import load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import (
@@ -52,8 +52,10 @@ _PARTITIONS = 64
 class Score(beam.PTransform):
     """Adds ai_score, origin and content_hash to each document.
 
-    A document that already has an origin, human or synthetic, keeps it. One without
-    text to score gets null for score and, if it had none, for origin.
+    A document that already has an origin, human or synthetic, keeps it; one that is
+    marked as machine text, in itself or by its producer's columns, is synthetic; the
+    detector decides about the others. One without text to score gets null for score
+    and, if nothing else tells it, for origin.
 
     Args:
       detector: Path of a fastText model, or package.module:Class; without it, the
@@ -80,7 +82,7 @@ class Score(beam.PTransform):
     def __post_init__(self) -> None:
         """Checks the options; loads nothing."""
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
-        check_language_policy(self.language_policy)
+        OriginRules(language_policy=self.language_policy)
         parse_fields(self.fields)
 
     def expand(self, documents: beam.PCollection) -> beam.PCollection:
@@ -119,7 +121,9 @@ class _ScoreBatch(beam.DoFn):
         self._packing = packing
         self._path = detector
         self._threshold = threshold
-        self._language_policy = language_policy
+        self._rules = OriginRules(
+            "keep", "keep", "keep", language_policy, max_ai_score=None
+        )
 
     def setup(self) -> None:
         self._detector = load_detector(self._path)
@@ -129,19 +133,16 @@ class _ScoreBatch(beam.DoFn):
         facts = annotate(documents, self._detector, TEXT_LIMIT)
         score = column(facts, schema.AI_SCORE)
         threshold = self._threshold or self._detector.threshold
-        declared = self._packing.origins(elements)
-        origin, reason = judge(
-            declared,
+        found = judge(
+            self._packing.origins(elements),
+            column(facts, schema.CLAIMS),
             score,
             column(facts, schema.REASON),
             threshold.of(column(facts, schema.WORDS)),
-            "keep",
-            None,
-            self._language_policy,
+            self._rules,
         )
-        nobody = (declared == Origin.UNKNOWN) & np.isnan(score)
-        nobody |= reason == Reason.UNSCORABLE
-        names = np.array(schema.ORIGIN_NAMES, object)[origin]
+        nobody = (found.claims == 0) | (found.reason == Reason.UNSCORABLE)
+        names = np.array(schema.ORIGIN_NAMES, object)[found.origin]
         added = {
             schema.AI_SCORE: pa.array(score, mask=np.isnan(score)),
             schema.ORIGIN: pa.array(names, pa.string(), mask=nobody),
@@ -274,6 +275,8 @@ def carry_documents(
         schema.SOURCE_KEY: decide.source_keys(facts.column(schema.SOURCE)),
         schema.DECLARED: origin,
         schema.ORIGIN: origin,
+        # What was said of origins is settled in this one.
+        schema.SUSPICION: np.zeros(len(origin), np.uint8),
     }
     return carry(payload, {name: known[name] for name in schema.JUDGED.names})
 

@@ -18,6 +18,7 @@ from synthfilter.decisions import decide, mixture
 from synthfilter.decisions.copies import find_exact_copies
 from synthfilter.detection.detector import Detector
 from synthfilter.detection.lengths import Threshold
+from synthfilter.evidence import read_outside_evidence
 from synthfilter.inputs.blocks import InputFile
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sampling import Sample, sample_file
@@ -151,14 +152,16 @@ def _add_sample(
 def _judge(
     facts: pa.RecordBatch, declared: Origin, build: Build, threshold: Threshold
 ) -> pa.RecordBatch:
+    outside = read_outside_evidence(
+        build.human_urls, build.synthetic_urls, build.human_before
+    )
     return decide.judge_facts(
         facts,
         0,
         declared,
         threshold.of(column(facts, schema.WORDS)),
-        build.flagged_human,
-        build.max_ai_score,
-        build.language_policy,
+        build.origin_rules(),
+        outside,
         build.keep,
     )
 

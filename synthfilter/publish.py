@@ -14,15 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthfilter.core import books, hashing, progress, schema
+from synthfilter.core.archive import ArchiveFile
 from synthfilter.core.batches import column, concat_batches, split_by_key
+from synthfilter.core.claims import count_conflicts, no_conflicts
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, mixture
 from synthfilter.decisions.summary import Summary
+from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
+from synthfilter.decisions.truth import Truth, tell_prevalence, tell_shares
 from synthfilter.detection.lengths import Threshold
 from synthfilter.identity import BuildIdentity
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_facts, load_signatures
+from synthfilter.ledger.archive import commit_archive
 from synthfilter.ledger.commit import commit_use
 from synthfilter.outputs import manifest
 from synthfilter.outputs.manifest import ShardRecord
@@ -77,6 +82,7 @@ class WriteShard(beam.DoFn):
     Args:
       output: The output folder.
       seed: Of the random order.
+      unit: Of the shares.
       facts_path: Where the facts of a block are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
@@ -89,6 +95,7 @@ class WriteShard(beam.DoFn):
         self,
         output: str,
         seed: int,
+        unit: str,
         facts_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
@@ -98,6 +105,7 @@ class WriteShard(beam.DoFn):
         """Keeps the options."""
         self._output = output
         self._seed = seed
+        self._unit = unit
         self._facts_path = facts_path
         self._evidence = evidence
         self._rejected_text = rejected_text
@@ -118,6 +126,8 @@ class WriteShard(beam.DoFn):
         entered = books.empty_books()
         written = np.zeros((2, len(schema.UNITS)), np.int64)
         unscored = np.zeros(len(Origin), np.int64)
+        conflicts = no_conflicts()
+        asked = [np.zeros((0, 2), np.int64)]
         digests = []
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
             block = blocks[key]
@@ -143,6 +153,10 @@ class WriteShard(beam.DoFn):
             amounts, digest = measure_written(decisions, facts)
             written += amounts
             unscored += count_unscored(decisions, facts)
+            conflicts += count_conflicts(
+                column(decisions, schema.CLAIMS), column(decisions, schema.ORIGIN)
+            )
+            asked.append(measure_asked(decisions, facts, self._unit))
             digests.append(digest)
         count = layout.shards.shards
         files = tuple(write_shard(rows, self._output, shard, count))
@@ -154,7 +168,16 @@ class WriteShard(beam.DoFn):
         pa.default_memory_pool().release_unused()
         progress.beat(self._beats, "write", 1, int(written[:, 1].sum()), count)
         digest = hashing.add_digests(digests)
-        yield ShardRecord(files, entered, written, digest, unscored, uses)
+        yield ShardRecord(
+            files,
+            entered,
+            written,
+            digest,
+            unscored,
+            conflicts,
+            add_weights(np.concatenate(asked)),
+            uses,
+        )
 
 
 def measure_written(
@@ -171,6 +194,33 @@ def measure_written(
     row = column(decisions, schema.ROW)[each]
     hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
     return amounts, hashing.content_digest(hi[row], lo[row], who)
+
+
+def measure_asked(
+    decisions: pa.RecordBatch, facts: pa.RecordBatch, unit: str
+) -> np.ndarray:
+    """Returns what is written of one block whose origin is the detector's question.
+
+    Args:
+      decisions: `schema.DECISION` rows of one block.
+      facts: All facts of the block, in order.
+      unit: Of the weights.
+
+    Returns:
+      int64 [rows, 2]: key of group and cell, weight, repeated documents each time.
+    """
+    suspicions = column(decisions, schema.SUSPICION)
+    copies = column(decisions, schema.COPIES).astype(np.int64)
+    mine = (suspicions > 0) & (copies > 0)
+    row = pa.array(column(decisions, schema.ROW)[mine])
+    key = group_keys(
+        column(decisions, schema.DECLARED)[mine],
+        decide.source_keys(facts.column(schema.SOURCE).take(row)),
+    )
+    words = column(decisions, schema.WORDS)[mine]
+    key |= cell_numbers(words, suspicions[mine])
+    weight = decide.weights(decisions, unit)[mine] * copies[mine]
+    return add_weights(np.stack([key.view(np.int64), weight], axis=1))
 
 
 def count_unscored(decisions: pa.RecordBatch, facts: pa.RecordBatch) -> np.ndarray:
@@ -260,6 +310,9 @@ def commit_build(
     found: Iterable[Block],
     plan: decide.MixturePlan,
     layout: Layout,
+    truth: Truth,
+    names: Iterable[tuple[str, str]],
+    archive: Iterable[ArchiveFile],
     output: str,
     options: Mapping[str, Any],
     detector: Mapping[str, str],
@@ -274,7 +327,7 @@ def commit_build(
     Raises:
       ShortageError: not one document fits into the size asked for.
     """
-    found, written = list(found), list(written)
+    found, written, archive = list(found), list(written), list(archive)
     if not any(shard.written.any() for shard in written):
         raise ShortageError(
             "the set would be empty: no single document is small enough for the "
@@ -289,15 +342,54 @@ def commit_build(
         shards=written,
         rows_read=sum(b.rows for b in found if b.declared != Origin.REFERENCE),
         limited_by=plan.targets.limited_by,
+        estimated=tell_estimate(truth, written, options["unit"]),
+        prevalence=tell_prevalence(truth, dict(names)),
         near_copies=near_copies,
+        core=tell_archive(archive),
     )
     manifest.commit(output, made)
     uses = [shard.uses for shard in written if shard.uses is not None]
     if ledger is not None:
         now = datetime.datetime.now(datetime.timezone.utc)
         commit_use(ledger, layout.build_id, read_written(output, uses), now)
+        if archive:
+            commit_archive(ledger, archive, layout.build_id, now)
     manifest.release(output)
     return made
+
+
+def tell_estimate(
+    truth: Truth, written: Sequence[ShardRecord], unit: str
+) -> dict[str, Any]:
+    """Returns what the manifest says of the share of a set that is really synthetic.
+
+    Args:
+      truth: What is likely.
+      written: What is in the set.
+      unit: Of the shares.
+    """
+    asked = np.concatenate([np.zeros((0, 2), np.int64), *(s.asked for s in written)])
+    at = schema.UNITS.index(unit)
+    human, synthetic = (
+        sum(int(shard.written[who, at]) for shard in written)
+        for who in (Origin.HUMAN, Origin.SYNTHETIC)
+    )
+    return tell_shares(truth, asked, human, synthetic)
+
+
+def tell_archive(archive: Iterable[ArchiveFile]) -> dict[str, Any] | None:
+    """Returns what the manifest says of the archive; None where there is none."""
+    files = sorted(archive, key=lambda file: file.name)
+    if not files:
+        return None
+    return {
+        "digest": hashing.add_digests(file.digest for file in files),
+        **{
+            name: sum(getattr(file, name) for file in files)
+            for name in ("documents", "bytes", "words")
+        },
+        "files": [dataclasses.asdict(file) for file in files],
+    }
 
 
 def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ from synthfilter.core.batches import column, set_column
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import hex_hashes
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions.origin import judge
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import check_threshold_options, choose_threshold
@@ -150,9 +149,11 @@ def add_scores(
     """
     score = column(facts, schema.AI_SCORE)
     reason = column(facts, schema.REASON)
-    unknown = np.full(len(score), Origin.UNKNOWN, np.uint8)
-    at = threshold.of(column(facts, schema.WORDS))
-    origin, _ = judge(unknown, score, reason, at, "keep", None, "declared")
+    origin = np.where(
+        score >= threshold.of(column(facts, schema.WORDS)),
+        Origin.SYNTHETIC,
+        Origin.HUMAN,
+    )
     unscored = np.isnan(score) | (reason != Reason.KEPT)
     names = np.array(schema.ORIGIN_NAMES, object)[origin]
     hashes = hex_hashes(

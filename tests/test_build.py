@@ -262,7 +262,10 @@ def test_flagged_human_documents_follow_the_policy(
         assert dropped["evidence"] == "threshold=0.5"
     else:
         assert kept["h-0"]["origin"] == origin
-        evidence = "declared" if origin == "human" else "detector"
+        # What decided comes first.
+        evidence = "declared=human detector=synthetic"
+        if origin == "synthetic":
+            evidence = "detector=synthetic declared=human"
         assert kept["h-0"]["origin_evidence"] == evidence
     assert kept["h-1"]["origin"] == "human"
     assert kept["h-1"]["synth_generation"] == 0
@@ -296,7 +299,8 @@ def test_what_cannot_be_scored_follows_the_language_policy(
     assert manifest["books"]["left_out"]["unscorable"] == len(left_out)
     # Empty and unreadable documents are not among those that the detector refused.
     assert manifest["detector"]["unscored"] == {
-        origin: {"docs": 1, "of": 2, "share": 0.5} for origin in origins
+        **{origin: {"docs": 1, "of": 2, "share": 0.5} for origin in origins},
+        "core": {"docs": 0, "of": 0, "share": None},
     }
     assert manifest["options"]["language_policy"] == policy
 
@@ -313,6 +317,7 @@ def test_unscored_documents_are_counted_whatever_else_leaves_them_out(
         "human": {"docs": 2, "of": 4, "share": 0.5},
         "synthetic": nothing,
         "unknown": nothing,
+        "core": nothing,
     }
 
 
@@ -323,7 +328,10 @@ def test_unknown_documents_get_their_origin_from_the_score(tmp_path: Path) -> No
         row["id"]: (row["origin"], row["origin_evidence"])
         for row in rows_of(tmp_path / "out")
     }
-    assert found == {"u-0": ("synthetic", "detector"), "u-1": ("human", "detector")}
+    assert found == {
+        "u-0": ("synthetic", "detector=synthetic"),
+        "u-1": ("human", "detector=human"),
+    }
 
 
 def test_synthetic_documents_above_the_maximum_score_are_dropped(

@@ -14,6 +14,9 @@ import synthfilter as sf
 from synthfilter.calibrate import fit_probability
 from synthfilter.cli import main
 from synthfilter.core.errors import UserError
+from synthfilter.core.profiles import count_profiles
+from synthfilter.detection.detector import ClassDetector, load_detector
+from synthfilter.detection.thresholds import choose_profiles
 from synthfilter.outputs.manifest import read_manifest
 
 DAYS = ["2021-03-01", "2022-11-30", None, "2024-01-01T00:00:00"]
@@ -41,6 +44,19 @@ class OtherCounts(CountsAi):
 
 
 DETECTOR = ["--detector", "test_calibrate:CountsAi"]
+
+KNOWN = count_profiles(
+    np.array([0.2, 0.9], np.float32),
+    np.array([9, 9]),
+    np.array([False, True]),
+    ["x", "y"],
+)
+
+
+class Profiled(ClassDetector):
+    """One that knows a human and a machine-written document."""
+
+    profiles = KNOWN
 
 
 @pytest.fixture
@@ -113,6 +129,38 @@ def test_thresholds_keep_their_rate_and_come_with_intervals(
     assert "FPR 0.1%: needs 10,000 human documents" in printed
     assert "FPR 5%: threshold 0.459 under 100 words, 0.4726 from 100, " in printed
     assert "use it with --target-fpr 0.01 --calibration c.json" in printed
+
+
+def test_profiles_of_human_text_join_the_machine_text_of_the_detector(
+    here: Path,
+) -> None:
+    calibrate(output="human.json")
+    calibrate("--synthetic", "s.parquet", output="both.json")
+    detector = load_detector(DETECTOR[1])
+    other = Profiled(**vars(detector))
+    both = choose_profiles(other, "both.json")
+    assert both.sources == ("a", "b")
+    assert both.own == (True, True)
+    assert both.counts.sum(axis=(0, 2, 3)).tolist() == [1200, 300]
+    joined = choose_profiles(other, "human.json")
+    assert joined.sources == ("a", "b", "y")
+    assert joined.own == (True, False)
+    assert joined.counts.sum(axis=(0, 2, 3)).tolist() == [1200, 1]
+    assert choose_profiles(other, None) is KNOWN
+    assert choose_profiles(detector, None) is None
+    assert choose_profiles(detector, "human.json") is None
+
+
+def test_a_calibration_without_profiles_leaves_those_of_the_detector(
+    here: Path,
+) -> None:
+    made = calibrate("--synthetic", "s.parquet", output="old.json")
+    del made["profiles"]
+    Path("old.json").write_text(json.dumps(made))
+    assert choose_profiles(load_detector(DETECTOR[1]), "old.json") is None
+    Path("bad.json").write_text(json.dumps({**made, "profiles": {"a": 1}}))
+    with pytest.raises(UserError, match=r"^bad\.json: profiles: expected an object of"):
+        choose_profiles(load_detector(DETECTOR[1]), "bad.json")
 
 
 def test_the_same_input_gives_the_same_file(here: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_build_prints_what_was_read_left_out_and_kept(
         "id <- doc_id",
         "dead letter",
         "exact copy",
-        "asked 30.00%, got",
+        "asked 30.00%, counted",
         "without a score: ",
         "could not be read: file, place and reason are in out/dead_letter/",
     ):

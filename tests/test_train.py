@@ -114,6 +114,9 @@ def test_sources_with_both_classes_are_left_out_one_by_one(
     facts = json.loads(Path("m.json").read_text())
     assert facts["measured"]["how"].startswith("leave one source out")
     assert list(facts["measured"]["by_source"]) == ["s0", "s1", "s2"]
+    profiles = load_detector("m.bin").profiles
+    assert profiles.sources == ("s0 / d", "s1 / d", "s2 / d")
+    assert profiles.counts.sum(axis=(1, 2, 3)).tolist() == [100, 100, 100]
 
 
 def test_a_model_that_guesses_is_not_saved(

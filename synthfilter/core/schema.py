@@ -25,6 +25,8 @@ AI_SCORE = "ai_score"
 CONTENT_HASH = "content_hash"
 BUILD_ID = "build_id"
 
+SUSPICION = "suspicion"
+
 ERROR = "error"
 POSITION = "position"
 
@@ -99,6 +101,7 @@ class Says(enum.IntEnum):
     NOTHING = 0
     HUMAN = 1
     SYNTHETIC = 2
+    REJECT = 3  # only people: neither may be in a set
 
 
 class Reason(enum.IntEnum):
@@ -108,16 +111,19 @@ class Reason(enum.IntEnum):
     DEAD_LETTER = 1
     UNUSABLE_EMPTY = 2
     UNUSABLE_TOO_LONG = 3
-    UNSCORABLE = 4
-    HUMAN_SCORED_SYNTHETIC = 5
-    SCORE_TOO_HIGH = 6
-    SHARED_NGRAMS = 7
-    REFERENCE_COPY = 8
-    EXACT_COPY = 9
-    NEAR_COPY = 10
-    USED_BEFORE = 11
-    TOO_DEEP = 12
-    MIXTURE = 13
+    REJECTED_BY_REVIEW = 4
+    UNSCORABLE = 5
+    CONFLICT = 6
+    HUMAN_SCORED_SYNTHETIC = 7
+    SCORE_TOO_HIGH = 8
+    SHARED_NGRAMS = 9
+    REFERENCE_COPY = 10
+    EXACT_COPY = 11
+    NEAR_COPY = 12
+    USED_BEFORE = 13
+    TOO_DEEP = 14
+    SUSPECT = 15
+    MIXTURE = 16
 
 
 # Origins of what may be written.
@@ -142,7 +148,9 @@ REASON_TEXTS = {
     Reason.DEAD_LETTER: "could not be read (see dead_letter/)",
     Reason.UNUSABLE_EMPTY: "no text",
     Reason.UNUSABLE_TOO_LONG: "longer than max_document_bytes",
+    Reason.REJECTED_BY_REVIEW: "a reviewer rejected it",
     Reason.UNSCORABLE: "no score: too short, foreign, a table or code",
+    Reason.CONFLICT: "what is said of its origin disagrees",
     Reason.HUMAN_SCORED_SYNTHETIC: "declared human, scored as machine text",
     Reason.SCORE_TOO_HIGH: "synthetic and above max_ai_score",
     Reason.SHARED_NGRAMS: "shares a run of words with the reference set",
@@ -151,6 +159,7 @@ REASON_TEXTS = {
     Reason.NEAR_COPY: "nearly the text of a kept document that ranks higher",
     Reason.USED_BEFORE: "used, it or a near copy, in max_uses builds before",
     Reason.TOO_DEEP: "more than max_generation rounds from human text",
+    Reason.SUSPECT: "counted human, but likely enough hidden machine text",
     Reason.MIXTURE: "more of its origin than the share or size asked for",
 }
 
@@ -181,6 +190,10 @@ FACTS = pa.schema(
     ]
 )
 
+# What is said of a document's origin, the detector's word included; and how suspect it
+# is, see `decisions.survey.suspicion`.
+_SAID = [(CLAIMS, pa.uint16()), (SUSPICION, pa.uint8())]
+
 # What travels of a document until copies are found: where it is, and what decides.
 JUDGED = pa.schema(
     [
@@ -196,6 +209,7 @@ JUDGED = pa.schema(
         (DECLARED, pa.uint8()),
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
+        *_SAID,
     ]
 )
 
@@ -225,6 +239,7 @@ DECIDED = pa.schema(
         (DECLARED, pa.uint8()),
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
+        *_SAID,
         *_MATCH,
     ]
 )
@@ -241,7 +256,14 @@ DECISION = pa.schema(
 VERDICT = pa.schema(
     [
         DECISION.field(name)
-        for name in (BLOCK, ROW, ORIGIN, REASON, *(name for name, _ in _MATCH), COPIES)
+        for name in (
+            BLOCK,
+            ROW,
+            ORIGIN,
+            REASON,
+            *(name for name, _ in (*_SAID, *_MATCH)),
+            COPIES,
+        )
     ]
 )
 

@@ -15,13 +15,11 @@ from synthfilter.core.schema import Says
 # Terms of https://cv.iptc.org/newscodes/digitalsourcetype/ by which a generative model
 # made all of a work, or a part; `trainedAlgorithmicData` is C2PA's own. Not
 # `algorithmicMedia` and `dataDrivenMedia`, which are made without a trained model.
-MACHINE_TERMS = frozenset(
-    {
-        "trainedalgorithmicmedia",
-        "compositewithtrainedalgorithmicmedia",
-        "compositesynthetic",
-        "trainedalgorithmicdata",
-    }
+MACHINE_TERMS = (
+    "trainedalgorithmicmedia",
+    "compositewithtrainedalgorithmicmedia",
+    "compositesynthetic",
+    "trainedalgorithmicdata",
 )
 
 # The keys of metadata that hold such words, in lower case and without separators.

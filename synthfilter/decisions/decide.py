@@ -15,10 +15,12 @@ from synthfilter.core.errors import ShortageError
 from synthfilter.core.hashing import hash_texts, mix, order_hash
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.core.uses import partition_of_hash
-from synthfilter.decisions import mixture, origin
+from synthfilter.decisions import mixture
 from synthfilter.decisions.copies import find_exact_copies, rank_documents
 from synthfilter.decisions.mixture import Bound, Selection, Shortage, Targets
+from synthfilter.decisions.origin import OriginRules, OutsideEvidence, judge
 from synthfilter.decisions.summary import Summary, sum_slices, sum_sources
+from synthfilter.decisions.survey import suspicion
 
 _NO_TIME = np.iinfo(np.int64).max
 
@@ -28,9 +30,8 @@ def judge_facts(
     block: int,
     declared: Origin,
     threshold: np.ndarray,
-    flagged_human: str,
-    max_ai_score: float | None,
-    language_policy: str,
+    rules: OriginRules,
+    outside: OutsideEvidence,
     keep: Sequence[str],
 ) -> pa.RecordBatch:
     """Returns `schema.JUDGED` rows for the facts of one block.
@@ -39,31 +40,32 @@ def judge_facts(
       facts: All facts of the block, in order.
       block: Its key.
       declared: Its declared origin.
-      threshold: See `origin.judge`, as for the rest.
-      flagged_human: See there.
-      max_ai_score: See there.
-      language_policy: See there.
+      threshold: From which score on each document counts as machine text, float32.
+      rules: What conflicts and scores do.
+      outside: What is known of origins besides.
       keep: Which of several copies stays, see `copies.rank_documents`.
     """
     rows = facts.num_rows
-    claims = np.full(rows, declared, np.uint8)
-    who, reason = origin.judge(
-        claims,
-        column(facts, schema.AI_SCORE),
-        column(facts, schema.REASON),
-        threshold,
-        flagged_human,
-        max_ai_score,
-        language_policy,
+    named = np.full(rows, declared, np.uint8)
+    score = column(facts, schema.AI_SCORE)
+    claims = outside.add(
+        column(facts, schema.CLAIMS),
+        facts.column(schema.URL),
+        facts.column(schema.CREATED),
+        column(facts, schema.CONTENT_HI),
+        column(facts, schema.CONTENT_LO),
     )
+    found = judge(named, claims, score, column(facts, schema.REASON), threshold, rules)
     columns = {
         schema.BLOCK: np.full(rows, block, np.int64),
         schema.ROW: np.arange(rows, dtype=np.int32),
-        schema.RANK: rank_facts(facts, claims, who, keep),
+        schema.RANK: rank_facts(facts, named, found.origin, keep),
         schema.SOURCE_KEY: source_keys(facts.column(schema.SOURCE)),
-        schema.DECLARED: claims,
-        schema.ORIGIN: who,
-        schema.REASON: reason,
+        schema.DECLARED: named,
+        schema.ORIGIN: found.origin,
+        schema.REASON: found.reason,
+        schema.CLAIMS: found.claims,
+        schema.SUSPICION: suspicion(score, score >= threshold, found.open),
     }
     return pa.RecordBatch.from_arrays(
         [
@@ -126,12 +128,13 @@ def settle_copies(batches: Iterable[pa.RecordBatch], seed: int) -> pa.RecordBatc
         value[schema.WORDS][still_in],
         [key[still_in] for key in rank],
     )
-    # The archive stays whole.
-    copies &= value[schema.DECLARED][still_in] != Origin.CORE
     again = still_in[copies]
     content = mix(hi) ^ lo
     known = content[still_in][value[schema.DECLARED][still_in] == Origin.REFERENCE]
     in_reference = np.isin(content[again], known)
+    # The archive stays whole, copies within it included.
+    gone = in_reference | (value[schema.DECLARED][again] != Origin.CORE)
+    again, in_reference = again[gone], in_reference[gone]
     reason[again] = np.where(in_reference, Reason.REFERENCE_COPY, Reason.EXACT_COPY)
     is_copy = np.zeros(len(reason), np.uint8)
     is_copy[again] = 1

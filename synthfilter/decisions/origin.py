@@ -1,70 +1,279 @@
-"""Who wrote a document, and the first reasons for leaving one out."""
+"""Who wrote a document, by all that says something about it, and what follows.
+
+Evidence stands in a chain (`schema.Evidence`). The first that says something decides,
+unless a rule lets a later one that says the opposite overrule it.
+"""
+
+import dataclasses
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
+from synthfilter.core.claims import hits, with_claim
 from synthfilter.core.errors import UserError
-from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.hashing import distinct
+from synthfilter.core.schema import Evidence, Origin, Reason, Says
+from synthfilter.decisions.url_lists import UrlList, match_urls
 
-FLAGGED_HUMAN_POLICIES = ("reclassify", "drop", "keep")
+CONFLICT_POLICIES = ("reclassify", "drop", "keep")
 LANGUAGE_POLICIES = ("declared", "drop")
 
+# Evidence that a document itself or its place gives, and not a mere declaration.
+_DECLARATIONS = (Evidence.DECLARED, Evidence.COLUMN)
+_INHERENT = (Evidence.MARK, Evidence.PRODUCER, Evidence.URL, Evidence.DATE)
 
-def check_policy(flagged_human: str) -> None:
-    """Raises UserError unless the policy is known."""
-    _check_choice("flagged_human", flagged_human, FLAGGED_HUMAN_POLICIES)
+
+@dataclasses.dataclass(frozen=True)
+class OriginRules:
+    """What conflicts and scores do to a document.
+
+    Attributes:
+      flagged_human: What to do with documents declared human that score as machine
+        text: `reclassify` as synthetic, `drop`, or `keep` as human. Nothing is done
+        where a mark, a URL or a date says human, too.
+      marked_human: The same for those whose mark, producer or URL says synthetic.
+      early_synthetic: What to do with documents that are synthetic by declaration or
+        mark, and human by their date.
+      language_policy: What to do without a score: `declared` leaves documents as other
+        evidence has them, `drop` drops them. Without any evidence a document is neither
+        and always goes.
+      max_ai_score: Synthetic documents above it go, unless a person or the detector
+        says that they are; None = none do.
+    """
+
+    flagged_human: str = "reclassify"
+    marked_human: str = "reclassify"
+    early_synthetic: str = "keep"
+    language_policy: str = "declared"
+    max_ai_score: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UserError unless each policy is known."""
+        for name in ("flagged_human", "marked_human", "early_synthetic"):
+            _check_choice(name, getattr(self, name), CONFLICT_POLICIES)
+        _check_choice("language_policy", self.language_policy, LANGUAGE_POLICIES)
+
+    def policy(self, first: Evidence, says: Says, other: Evidence) -> str:
+        """Returns what happens when other evidence contradicts the first."""
+        if says == Says.HUMAN and first in _DECLARATIONS:
+            if other == Evidence.DETECTOR:
+                return self.flagged_human
+            if other in _INHERENT:
+                return self.marked_human
+        if says == Says.SYNTHETIC and other == Evidence.DATE:
+            return self.early_synthetic
+        return "keep"
 
 
-def check_language_policy(language_policy: str) -> None:
-    """Raises UserError unless the policy is known."""
-    _check_choice("language_policy", language_policy, LANGUAGE_POLICIES)
+@dataclasses.dataclass(frozen=True)
+class Verdicts:
+    """What people decided about texts, sorted by content hash.
+
+    Attributes:
+      content_hi: Upper halves of content hashes, uint64.
+      content_lo: Lower halves.
+      says: `Says` codes, uint8.
+    """
+
+    content_hi: np.ndarray
+    content_lo: np.ndarray
+    says: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class OutsideEvidence:
+    """What is known of documents besides what they say themselves.
+
+    Attributes:
+      human_urls: Addresses of human text; None for none.
+      synthetic_urls: Addresses of machine text, which go before.
+      human_before: Text created before it is human; milliseconds since 1970, None for
+        no such time.
+      verdicts: Of people; None for none.
+    """
+
+    human_urls: UrlList | None = None
+    synthetic_urls: UrlList | None = None
+    human_before: int | None = None
+    verdicts: Verdicts | None = None
+
+    def add(
+        self,
+        claims: np.ndarray,
+        url: pa.Array,
+        created: pa.Array,
+        content_hi: np.ndarray,
+        content_lo: np.ndarray,
+    ) -> np.ndarray:
+        """Returns the claims of documents with what is known besides.
+
+        Args:
+          claims: As `core.claims` packs them.
+          url: Of each document, or null.
+          created: Milliseconds since 1970, or null.
+          content_hi: Upper halves of their content hashes.
+          content_lo: Lower halves.
+        """
+        for urls, says in (
+            (self.human_urls, Says.HUMAN),
+            (self.synthetic_urls, Says.SYNTHETIC),
+        ):
+            if urls is not None:
+                claims = _claim_where(claims, Evidence.URL, match_urls(url, urls), says)
+        if self.human_before is not None:
+            times = created.fill_null(np.iinfo(np.int64).max).to_numpy()
+            early = times < self.human_before
+            claims = _claim_where(claims, Evidence.DATE, early, Says.HUMAN)
+        if self.verdicts is not None:
+            said = find_verdicts(self.verdicts, content_hi, content_lo)
+            claims = with_claim(claims, Evidence.REVIEW, said)
+        return claims
+
+
+def find_verdicts(
+    verdicts: Verdicts, content_hi: np.ndarray, content_lo: np.ndarray
+) -> np.ndarray:
+    """Returns what people said of each text: `Says` codes, uint8."""
+    said = np.zeros(len(content_hi), np.uint8)
+    at = np.searchsorted(verdicts.content_hi, content_hi)
+    # Two texts with the same upper half are next to none; the loop ends at once.
+    left = np.flatnonzero(at < len(verdicts.content_hi))
+    while len(left):
+        left = left[verdicts.content_hi[at[left]] == content_hi[left]]
+        same = verdicts.content_lo[at[left]] == content_lo[left]
+        said[left[same]] = verdicts.says[at[left[same]]]
+        left = left[~same]
+        at[left] += 1
+        left = left[at[left] < len(verdicts.content_hi)]
+    return said
+
+
+class Judgement(NamedTuple):
+    """What is decided about documents from what is known of each alone.
+
+    Attributes:
+      origin: `Origin` codes, uint8.
+      reason: `Reason` codes so far, uint8; KEPT: still in.
+      claims: All that was said, the detector's word included, uint16.
+      open: Whether the detector's word decides, or might have: what it misses and
+        flags wrongly is to be estimated.
+    """
+
+    origin: np.ndarray
+    reason: np.ndarray
+    claims: np.ndarray
+    open: np.ndarray
 
 
 def judge(
     declared: np.ndarray,
+    claims: np.ndarray,
     score: np.ndarray,
     unusable: np.ndarray,
     threshold: np.ndarray,
-    flagged_human: str,
-    max_ai_score: float | None,
-    language_policy: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the origin and the reason so far (KEPT: still in) of each document.
+    rules: OriginRules,
+) -> Judgement:
+    """Returns origin and reason of each document.
 
     Args:
-      declared: `Origin` codes as the user declared them.
+      declared: `Origin` codes as the user declared them. What is of a reference set or
+        of the archive stays that; of the others, a declaration is a claim.
+      claims: What everything but declaration and detector says, uint16.
       score: float32 in [0, 1], the higher the more like machine text; NaN = the
         detector cannot tell.
       unusable: `Reason` codes found while reading; KEPT where there is none.
       threshold: float32; from this score on each document counts as machine text.
-      flagged_human: What to do with declared human documents that do: `reclassify`
-        as synthetic, `drop`, or `keep` as human.
-      max_ai_score: Declared synthetic documents above it are dropped; None = none are.
-      language_policy: What to do with declared documents without a score: `declared`
-        leaves them as they are, `drop` drops them. Without a score and a declared
-        origin a document is neither and is always dropped. Nobody scores a reference
-        set.
+      rules: What conflicts and scores do.
     """
     flagged = score >= threshold
-    origin = np.where(
-        declared == Origin.UNKNOWN,
-        np.where(flagged, Origin.SYNTHETIC, Origin.HUMAN),
-        np.where(declared == Origin.CORE, Origin.HUMAN, declared),
+    said = np.array([_SAYS.get(who, Says.NOTHING) for who in Origin], np.uint8)
+    claims = with_claim(claims, Evidence.DECLARED, said[declared])
+    claims = _claim_where(claims, Evidence.DETECTOR, flagged, Says.SYNTHETIC)
+    # Not to be flagged says little of a text: it counts where nothing else is said.
+    alone = (claims == 0) & ~np.isnan(score)
+    claims = _claim_where(claims, Evidence.DETECTOR, alone, Says.HUMAN)
+    codes = distinct([claims])
+    settled = [settle_claims(int(code), rules) for code in codes]
+    at = np.searchsorted(codes, claims)
+    origin, reason, by, open_ = (
+        np.array([each[i] for each in settled], np.uint8)[at] for i in range(4)
     )
-    suspects = flagged & (declared == Origin.HUMAN)
-    reason = unusable.copy()
-    unscorable = np.isnan(score)
-    if language_policy == "declared":
-        unscorable &= declared == Origin.UNKNOWN
-    unscorable &= ~np.isin(declared, (Origin.REFERENCE, Origin.CORE))
-    reason[unscorable & (reason == Reason.KEPT)] = Reason.UNSCORABLE
-    if flagged_human == "reclassify":
-        origin = np.where(suspects, Origin.SYNTHETIC, origin)
-    elif flagged_human == "drop":
-        reason[suspects & (reason == Reason.KEPT)] = Reason.HUMAN_SCORED_SYNTHETIC
-    if max_ai_score is not None:
-        high = (declared == Origin.SYNTHETIC) & (score > max_ai_score)
+    unscored = np.isnan(score)
+    if rules.language_policy == "drop":
+        unscored_too = unscored & (by != Evidence.REVIEW)
+        reason[unscored_too & (reason != Reason.REJECTED_BY_REVIEW)] = Reason.UNSCORABLE
+    if rules.max_ai_score is not None:
+        high = (origin == Origin.SYNTHETIC) & (score > rules.max_ai_score)
+        high &= ~np.isin(by, (Evidence.REVIEW, Evidence.DETECTOR))
         reason[high & (reason == Reason.KEPT)] = Reason.SCORE_TOO_HIGH
-    return origin.astype(np.uint8), reason
+    fixed = np.isin(declared, (Origin.REFERENCE, Origin.CORE))
+    reason[fixed] = Reason.KEPT
+    origin[declared == Origin.REFERENCE] = Origin.REFERENCE
+    origin[declared == Origin.CORE] = Origin.HUMAN
+    reason = np.where(unusable == Reason.KEPT, reason, unusable)
+    return Judgement(origin, reason, claims, open_.astype(bool) & ~unscored & ~fixed)
+
+
+def settle_claims(claims: int, rules: OriginRules) -> tuple[int, int, int, bool]:
+    """Returns origin, reason, the evidence that decides, and whether that is open.
+
+    Args:
+      claims: Of one document, the detector's word included.
+      rules: What conflicts do.
+    """
+    said = hits(claims)
+    rejected = (Evidence.REVIEW, Says.REJECT) in said
+    said = [hit for hit in said if hit[1] != Says.REJECT]
+    if not said:
+        reason = Reason.REJECTED_BY_REVIEW if rejected else Reason.UNSCORABLE
+        return Origin.HUMAN, reason, Evidence.DETECTOR, False
+    by, says = said[0]
+    reason = Reason.KEPT
+    if by != Evidence.REVIEW:
+        by, says, reason = _resolve(said, rules)
+    if rejected:
+        reason = Reason.REJECTED_BY_REVIEW
+    backed = any(e in _INHERENT and s == says for e, s in said)
+    doubted = by in _DECLARATIONS and says == Says.HUMAN
+    doubted &= rules.flagged_human != "keep" and not backed
+    origin = Origin.HUMAN if says == Says.HUMAN else Origin.SYNTHETIC
+    return origin, reason, by, by == Evidence.DETECTOR or doubted
+
+
+def _resolve(
+    said: list[tuple[Evidence, Says]], rules: OriginRules
+) -> tuple[Evidence, Says, Reason]:
+    """Returns the evidence that decides, what it says, and the reason to go, if any."""
+    first, says = said[0]
+    for other, otherwise in said[1:]:
+        if otherwise == says:
+            if other in _INHERENT:
+                # Two that agree are not overruled by a third.
+                break
+            continue
+        policy = rules.policy(first, says, other)
+        if policy == "reclassify":
+            return other, otherwise, Reason.KEPT
+        if policy == "drop":
+            scored = other == Evidence.DETECTOR
+            reason = Reason.HUMAN_SCORED_SYNTHETIC if scored else Reason.CONFLICT
+            return first, says, reason
+    return first, says, Reason.KEPT
+
+
+_SAYS = {
+    Origin.HUMAN: Says.HUMAN,
+    Origin.CORE: Says.HUMAN,
+    Origin.SYNTHETIC: Says.SYNTHETIC,
+}
+
+
+def _claim_where(
+    claims: np.ndarray, evidence: Evidence, where: np.ndarray, says: Says
+) -> np.ndarray:
+    """Returns the claims with what the evidence says in some places."""
+    return np.where(where, with_claim(claims, evidence, says), claims)
 
 
 def _check_choice(option: str, chosen: str, known: tuple[str, ...]) -> None:

@@ -59,7 +59,12 @@ _PUNCTUATION = CharacterMap(
 _IN_CONTEXT = b"-+>"
 """Bytes that are markers only at certain places."""
 
+# What is embedded in text by invisible characters (see `marks`), not those that belong
+# to a character before them, as in emoji.
+_EMBEDDED = r"[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]{13,}|[\x{E0100}-\x{E01EF}]+"
+
 _RULES = (
+    _Rule(b"\xf3", _EMBEDDED, ""),
     _Rule(b"\xe2", "[\u2022\u2023\u2043\u25aa\u25cf\u25e6\u2219] ?", ""),
     _Rule(b"<", r"<!--.*?-->", " "),
     _Rule(b"<", r"(?i)<(?:script|style)\b[^<>]*>.*?</(?:script|style)>", " "),
@@ -101,13 +106,14 @@ for _byte, _following in (
     (b"]", b"("),
     (b"#", b"# "),
     (b"~", b"~"),
+    (b"\xf3", b"\xa0"),
 ):
     _FOLLOWED[_byte[0]] = False
     _FOLLOWED[_byte[0], list(_following)] = True
 
 
 def canonicalise(column: pa.Array) -> pa.Array:
-    """Returns the text with straight quotes, plain dashes and no markup.
+    """Returns the text with straight quotes, plain dashes, no markup and no wrapper.
 
     Markdown emphasis, code marks, headings, bullets, links (their text stays), tables;
     HTML tags, comments and the common entities. Single spaces stay single.

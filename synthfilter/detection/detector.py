@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.profiles import Profiles
 from synthfilter.core.text import normalise
 from synthfilter.detection.canonical import canonicalise
 from synthfilter.detection.fasttext_model import parse, synthetic_labels
@@ -46,6 +47,7 @@ class Detector(Protocol):
       scores_key: Another value means other scores; facts are cached under it.
       threshold: From which score on a document counts as machine text, by default.
       labels: The labels that the model knows.
+      profiles: What its scores look like on text of known origin; None: unknown.
     """
 
     @property
@@ -62,6 +64,9 @@ class Detector(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def profiles(self) -> Profiles | None: ...  # noqa: D102
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`."""
@@ -97,9 +102,14 @@ class FastTextDetector:
 
     @property
     def scores_key(self) -> str:
-        """Changes with the model and with everything in its JSON."""
+        """Changes with the model and with everything in its JSON but the profiles."""
         said = f"{self.sha256} {self.settings!r}"
         return hashlib.sha256(said.encode()).hexdigest()
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """What the scores look like on text of known origin, by the JSON."""
+        return self.settings.profiles
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`.
@@ -137,6 +147,11 @@ class ClassDetector:
     def scores_key(self) -> str:
         """Changes with the class's name and version."""
         return self.sha256
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """A class has none; `synthfilter calibrate` measures them."""
+        return None
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold at that rate, if the class has a method for it.

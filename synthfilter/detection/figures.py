@@ -145,6 +145,36 @@ def group_rows(values: np.ndarray, most: int = 100) -> dict[str, np.ndarray]:
     return found
 
 
+def name_profiles(
+    sources: np.ndarray,
+    domains: np.ndarray,
+    kinds: np.ndarray,
+    synthetic: np.ndarray,
+    most: int = 100,
+) -> np.ndarray:
+    """Returns the name under which each document is counted in `core.profiles`.
+
+    That of its source and domain, and of the kind or generator of machine text: scores
+    differ by these as much as by the source.
+
+    Args:
+      sources: Object, None where there is none; as the next two.
+      domains: See there.
+      kinds: See there.
+      synthetic: bool, who wrote each.
+      most: Of more names than these of one class the smaller ones are one.
+    """
+    rows = zip(sources, domains, kinds, synthetic.tolist(), strict=True)
+    parts = [row[: 3 if row[3] else 2] for row in rows]
+    said = [" / ".join(str(name) for name in row if name) for row in parts]
+    named = np.array([name or "(no source)" for name in said], object)
+    for kind in (False, True):
+        mine = np.flatnonzero(synthetic == kind)
+        for name, rows_of in group_rows(named[mine], most).items():
+            named[mine[rows_of]] = name
+    return named
+
+
 def measure_group(
     human: np.ndarray, synthetic: np.ndarray, thresholds: Mapping[float, float]
 ) -> dict[str, Any]:

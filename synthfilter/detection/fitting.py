@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from synthfilter.core.profiles import count_profiles
 from synthfilter.core.text import text_buffers, text_column
 from synthfilter.detection import evaluation, training
 from synthfilter.detection.calibration import (
@@ -23,7 +24,12 @@ from synthfilter.detection.calibration import (
     measured_thresholds,
 )
 from synthfilter.detection.fasttext_model import FastTextModel, serialise
-from synthfilter.detection.figures import documents_needed, group_rows, rate_name
+from synthfilter.detection.figures import (
+    documents_needed,
+    group_rows,
+    name_profiles,
+    rate_name,
+)
 from synthfilter.detection.lengths import BANDS, length_bands
 from synthfilter.detection.linear import Evidence, LinearModel
 from synthfilter.detection.settings import DetectorSettings
@@ -289,8 +295,7 @@ def measure_all(
     And the means over those sources that have both classes.
     """
     synthetic = documents.synthetic
-    spaces = pc.count_substring(documents.text, " ").to_numpy(zero_copy_only=False)
-    bands = np.array(BANDS, object)[length_bands(spaces + 1)]
+    bands = np.array(BANDS, object)[length_bands(count_words(documents.text))]
 
     def by(names: np.ndarray) -> dict[str, Any]:
         return {
@@ -311,6 +316,11 @@ def measure_all(
         "by_kind": by(documents.kinds),
         "by_length_in_words": by(bands),
     }
+
+
+def count_words(text: pa.Array) -> np.ndarray:
+    """Returns the number of words of each normalised text, one at least."""
+    return pc.count_substring(text, " ").to_numpy(zero_copy_only=False) + 1
 
 
 def first_words(text: pa.Array, words: int) -> pa.Array:
@@ -345,6 +355,13 @@ def describe(
       data: What to say of the data, None for nothing.
     """
     threshold = settings.default_threshold
+    synthetic = documents.synthetic
+    profiles = count_profiles(
+        scores,
+        count_words(documents.text),
+        synthetic,
+        name_profiles(documents.sources, documents.domains, documents.kinds, synthetic),
+    )
     return {
         "name": name,
         "sha256": None,
@@ -359,6 +376,7 @@ def describe(
                 of_first_words, documents, threshold
             ),
         },
+        "profiles": profiles.as_json(),
         **({} if data is None else {"data": dict(data)}),
         "recipe": {
             "window_tokens": training.WINDOW_TOKENS,

@@ -10,14 +10,9 @@ from typing import Any
 
 import numpy as np
 
-BAND_STARTS = (0, 50, 100, 200, 400)
-BANDS = ("under 50", "50 to 99", "100 to 199", "200 to 399", "400 and more")
-"""Lengths in words; `BAND_STARTS` has the first of each."""
-
-
-def length_bands(words: np.ndarray) -> np.ndarray:
-    """Returns the index in `BANDS` of each length."""
-    return _bands(BAND_STARTS, words)
+from synthfilter.core.bands import BAND_STARTS as BAND_STARTS
+from synthfilter.core.bands import BANDS as BANDS
+from synthfilter.core.bands import length_bands as length_bands
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from synthfilter.core.profiles import Profiles, read_profiles
 from synthfilter.detection.lengths import Threshold, read_bands
 from synthfilter.detection.linear import Evidence
 from synthfilter.detection.tokens import SPACES, check_tokenisation
@@ -41,6 +42,8 @@ class DetectorSettings:
         rate, and then by the first number of words of a band.
       threshold: The default threshold; None takes that at a rate of 1%, else 0.5.
       labels: Further label names, `{"synthetic": [...], "human": [...]}`.
+      profiles: What the scores look like on text of sources that the model did not
+        see; None where nobody knows. It changes no score, so it is in no key.
     """
 
     name: str | None = None
@@ -60,6 +63,9 @@ class DetectorSettings:
     )
     threshold: float | None = None
     labels: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+    profiles: Profiles | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Checks every field; raises ValueError for the first that is wrong."""
@@ -147,7 +153,7 @@ def read_settings(data: bytes, name: str) -> DetectorSettings:
         raise ValueError(f"{name}: expected JSON, got {error}") from error
     if not isinstance(raw, dict):
         raise ValueError(f"{name}: expected a JSON object, got {type(raw).__name__}")
-    readers = {
+    readers: dict[str, Callable[[Any], Any]] = {
         "name": _text,
         "sha256": _text,
         "tokens": _text,
@@ -163,6 +169,7 @@ def read_settings(data: bytes, name: str) -> DetectorSettings:
         "thresholds": _rates,
         "thresholds_by_length": _rates_by_length,
         "labels": _names,
+        "profiles": read_profiles,
     }
     fields = {}
     for key, read in readers.items():
@@ -172,7 +179,7 @@ def read_settings(data: bytes, name: str) -> DetectorSettings:
             except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"{name}: {key}: {error}") from error
     try:
-        return DetectorSettings(**fields)  # type: ignore[arg-type]
+        return DetectorSettings(**fields)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Which threshold to use: given, the detector's own, or measured by a calibration."""
+"""Which threshold and profiles to use: given, the detector's, or a calibration's."""
 
 import hashlib
 import json
@@ -7,6 +7,13 @@ from typing import Any
 
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.profiles import (
+    HUMAN,
+    SYNTHETIC,
+    Profiles,
+    join_profiles,
+    read_profiles,
+)
 from synthfilter.detection.detector import Detector, threshold_at
 from synthfilter.detection.lengths import Threshold, read_bands
 
@@ -80,6 +87,35 @@ def choose_threshold(
         raise UserError(str(error)) from error
 
 
+def choose_profiles(detector: Detector, calibration: str | None) -> Profiles | None:
+    """Returns what scores look like on text of known origin; None: nobody knows.
+
+    A calibration on human and machine-written text says it all. One on human text only
+    replaces the detector's human sources, and its machine-written ones stay.
+
+    Args:
+      detector: The detector in use.
+      calibration: File of `synthfilter calibrate`; None for the detector's own.
+
+    Raises:
+      UserError: The calibration cannot be read, or is another detector's.
+    """
+    if calibration is None:
+        return detector.profiles
+    found = _read_calibration(storage.read_bytes(calibration), calibration, detector)
+    if found.get("profiles") is None:
+        return detector.profiles
+    try:
+        measured = read_profiles(found["profiles"], own=True)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{calibration}: profiles: {error}") from error
+    if measured.of(SYNTHETIC).sources:
+        return measured
+    if detector.profiles is None:
+        return None
+    return join_profiles([measured.of(HUMAN), detector.profiles.of(SYNTHETIC)])
+
+
 def read_thresholds(
     data: bytes, name: str, detector: Detector
 ) -> dict[float, Threshold]:
@@ -93,6 +129,14 @@ def read_thresholds(
     Raises:
       UserError: It is no calibration, or that of another detector.
     """
+    found = _read_calibration(data, name, detector)
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    source = f"{name.rsplit('/', 1)[-1]} (sha256 {digest})"
+    return _thresholds(found.get("thresholds"), name, source)
+
+
+def _read_calibration(data: bytes, name: str, detector: Detector) -> Mapping[str, Any]:
+    """Returns the content of a calibration file; see `read_thresholds`."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -111,9 +155,7 @@ def read_thresholds(
             f"{name} calibrates other scores (of {str(other)[:80]!r}) than those of "
             f"{detector.name!r}; calibrate again with this detector"
         )
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    source = f"{name.rsplit('/', 1)[-1]} (sha256 {digest})"
-    return _thresholds(found.get("thresholds"), name, source)
+    return found
 
 
 def _thresholds(table: Any, name: str, source: str) -> dict[float, Threshold]:

@@ -12,7 +12,13 @@ import pyarrow.parquet as pq
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import set_column
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.evidence import claim_columns, claims_of_batch, origins_say
+from synthfilter.inputs.evidence import (
+    Level,
+    claim_columns,
+    claims_of_batch,
+    find_levels,
+    origins_say,
+)
 from synthfilter.inputs.fields import BESIDE_METADATA
 from synthfilter.inputs.spool import file_name, merge_metadata
 
@@ -43,6 +49,7 @@ def read_documents(
     read = done = 0
     try:
         with storage.open_parquet(block.path) as file:
+            levels = find_levels(file.schema_arrow, block.mapping)
             for batch in _batches_with_fields(file, block, columns):
                 stop = int(np.searchsorted(rows, read + batch.num_rows))
                 if stop > done:
@@ -50,7 +57,8 @@ def read_documents(
                     taken = batch
                     if len(wanted) < batch.num_rows:
                         taken = batch.take(pa.array(wanted - read))
-                    yield conform(taken, block, columns, block.first_row + wanted)
+                    numbers = block.first_row + wanted
+                    yield conform(taken, block, columns, numbers, levels)
                     done = stop
                 read += batch.num_rows
                 if done == len(rows):
@@ -77,7 +85,9 @@ def _batches_with_fields(
             if name != text or schema.TEXT in columns
         ]
     elif schema.CLAIMS in columns:
-        names += claim_columns(file.schema_arrow, block.mapping)
+        found = file.schema_arrow
+        levels = find_levels(found, block.mapping)
+        names += claim_columns(levels, block.mapping, found.names)
     return raw_batches(file, block, names)
 
 
@@ -100,7 +110,11 @@ def raw_batches(
 
 
 def conform(
-    batch: pa.RecordBatch, block: Block, columns: Sequence[str], rows: np.ndarray
+    batch: pa.RecordBatch,
+    block: Block,
+    columns: Sequence[str],
+    rows: np.ndarray,
+    levels: Sequence[Level] | None = None,
 ) -> pa.RecordBatch:
     """Returns a batch of a block's file with the columns of `schema.DOCUMENT`.
 
@@ -109,10 +123,11 @@ def conform(
       block: The block that they are from.
       columns: Names of `schema.DOCUMENT`; `error` and `position` come besides.
       rows: Row number of each in the input file.
+      levels: What tells who wrote the text, where the batch lacks columns of the file.
     """
     if block.spooled:
         return batch.select([*columns, schema.ERROR, schema.POSITION])
-    found = conform_columns(batch, block.mapping, columns, rows)
+    found = conform_columns(batch, block.mapping, columns, rows, levels)
     if schema.SOURCE in columns and schema.SOURCE not in block.mapping:
         name = pa.repeat(pa.scalar(file_name(block.file)), batch.num_rows)
         found = set_column(found, schema.SOURCE, name)
@@ -124,6 +139,7 @@ def conform_columns(
     mapping: Mapping[str, str],
     columns: Sequence[str],
     rows: np.ndarray,
+    levels: Sequence[Level] | None = None,
 ) -> pa.RecordBatch:
     """Returns any batch with the columns of `schema.DOCUMENT`, `error`, `position`.
 
@@ -132,6 +148,7 @@ def conform_columns(
       mapping: Field to column.
       columns: Names of `schema.DOCUMENT`.
       rows: A number for each row, for its position.
+      levels: See `conform`.
     """
     arrays = {}
     for name in columns:
@@ -142,7 +159,9 @@ def conform_columns(
             else pa.nulls(batch.num_rows, wanted)
         )
     if schema.CLAIMS in columns:
-        arrays[schema.CLAIMS] = pa.array(claims_of_batch(batch, mapping))
+        if levels is None:
+            levels = find_levels(batch.schema, mapping)
+        arrays[schema.CLAIMS] = pa.array(claims_of_batch(batch, mapping, levels))
     error, position = _find_errors(arrays, rows)
     if schema.METADATA in columns:
         arrays[schema.METADATA] = _metadata(batch, mapping)

@@ -6,7 +6,7 @@ whole columns, records of JSON lines one by one, by the same rules.
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from synthfilter.core.source_types import (
 )
 from synthfilter.inputs.producers import (
     RESULTS,
+    Producer,
     find_producer,
     is_users,
     result_texts,
@@ -33,7 +34,82 @@ _ORIGINS = dict.fromkeys(SYNTHETIC_NAMES, Says.SYNTHETIC)
 _ORIGINS |= dict.fromkeys(HUMAN_NAMES, Says.HUMAN)
 # How the evidence for a guess starts in a set of ours: no declaration.
 _GUESSED = schema.EVIDENCE_NAMES[Evidence.DETECTOR]
-_LABEL = "Label"
+
+
+class Level(NamedTuple):
+    """Which columns tell who wrote the text: of a file, or of its metadata.
+
+    Attributes:
+      parent: The column that these are parts of; None for the file's own.
+      producer: Where a producer names the model; None for nowhere.
+      marks: Hold words of standards.
+      results: Hold results of inference.
+    """
+
+    parent: str | None
+    producer: Producer | None
+    marks: tuple[str, ...]
+    results: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """All of them, parts as paths."""
+        producer = self.producer
+        names = [] if producer is None else [producer.column, producer.role]
+        names += [*self.marks, *self.results]
+        before = "" if self.parent is None else f"{self.parent}."
+        return [before + name for name in names if name is not None]
+
+
+def find_levels(arrow: pa.Schema, mapping: Mapping[str, str]) -> tuple[Level, ...]:
+    """Returns where a file says who wrote its text: decided once, by all its columns.
+
+    Args:
+      arrow: All columns of the file.
+      mapping: Field to column.
+    """
+    text, generator = mapping.get(schema.TEXT), mapping.get(schema.GENERATOR)
+    top = _level(None, tuple(arrow.names), text, generator)
+    metadata = mapping.get(schema.METADATA)
+    inner = None if metadata is None else arrow.field(metadata).type
+    if inner is None or not pa.types.is_struct(inner):
+        return (top,)
+    return top, _metadata_level(metadata, tuple(field.name for field in inner))
+
+
+@functools.lru_cache(maxsize=1024)
+def _level(
+    parent: str | None, names: tuple[str, ...], text: str | None, generator: str | None
+) -> Level:
+    return Level(
+        parent,
+        find_producer(names, text, generator),
+        tuple(n for n in names if plain_key(n) in (SOURCE_TYPE_KEY, LABEL_KEY)),
+        tuple(name for name in RESULTS if name in names),
+    )
+
+
+def _metadata_level(parent: str | None, names: tuple[str, ...]) -> Level:
+    """Returns the level of metadata: its text is the document's."""
+    generator = schema.GENERATOR if schema.GENERATOR in names else None
+    return _level(parent, names, schema.TEXT, generator)
+
+
+def claim_columns(
+    levels: Sequence[Level], mapping: Mapping[str, str], names: Sequence[str]
+) -> list[str]:
+    """Returns the columns that claims are told from, parts of metadata as paths.
+
+    Args:
+      levels: Of `find_levels`.
+      mapping: Field to column.
+      names: All columns of the file.
+    """
+    wanted = [name for level in levels for name in level.columns]
+    if schema.ORIGIN in mapping:
+        wanted.append(mapping[schema.ORIGIN])
+        wanted += [n for n in (schema.ORIGIN_EVIDENCE,) if n in names]
+    return list(dict.fromkeys(wanted))
 
 
 def says_origin(value: Any) -> Says:
@@ -50,26 +126,27 @@ def claims_of_record(record: Mapping[Any, Any], mapping: Mapping[str, str]) -> i
       record: All of it.
       mapping: Field to key.
     """
+    text, generator = mapping.get(schema.TEXT), mapping.get(schema.GENERATOR)
+    levels = [(record, _level(None, tuple(record), text, generator))]
     metadata = record.get(mapping.get(schema.METADATA))
-    nested = metadata if isinstance(metadata, dict) else {}
-    text = mapping.get(schema.TEXT)
-    says = {Evidence.COLUMN: origin_of_record(record, mapping)}
-    says[Evidence.MARK] = Says.NOTHING
-    said = Says.NOTHING
-    for found, generator in (
-        (record, mapping.get(schema.GENERATOR)),
-        (nested, schema.GENERATOR if schema.GENERATOR in nested else None),
-    ):
-        keys = tuple(found)
-        for key in _marks(keys):
-            mark = _says_mark(key, found[key])
-            says[Evidence.MARK] = says[Evidence.MARK] or mark
-        said = said or _says_producer(found, keys, text, generator)
-        texts = [each for key in RESULTS for each in result_texts(found.get(key))]
-        if record.get(text) in texts:
-            said = Says.SYNTHETIC
-    says[Evidence.PRODUCER] = said
-    return sum(int(code) << 2 * evidence for evidence, code in says.items())
+    if isinstance(metadata, dict):
+        levels.append((metadata, _metadata_level(None, tuple(metadata))))
+    producer = mark = Says.NOTHING
+    for found, level in levels:
+        mark = mark or _mark_of_record(found, level)
+        producer = producer or _producer_of_record(found, level)
+    written = [
+        each
+        for found, level in levels
+        for name in level.results
+        for each in result_texts(found[name])
+    ]
+    if written and record.get(text) in written:
+        producer = Says.SYNTHETIC
+    origin = origin_of_record(record, mapping)
+    return claims.pack_one(
+        {Evidence.COLUMN: origin, Evidence.MARK: mark, Evidence.PRODUCER: producer}
+    )
 
 
 def origin_of_record(record: Mapping[Any, Any], mapping: Mapping[str, str]) -> Says:
@@ -80,13 +157,8 @@ def origin_of_record(record: Mapping[Any, Any], mapping: Mapping[str, str]) -> S
     return says_origin(record.get(mapping.get(schema.ORIGIN)))
 
 
-def _says_producer(
-    found: Mapping[str, Any],
-    keys: tuple[str, ...],
-    text: str | None,
-    generator: str | None,
-) -> Says:
-    producer = find_producer(keys, text, generator)
+def _producer_of_record(found: Mapping[str, Any], level: Level) -> Says:
+    producer = level.producer
     name = None if producer is None else found.get(producer.column)
     if producer is None or not isinstance(name, str):
         return Says.NOTHING
@@ -96,78 +168,48 @@ def _says_producer(
     return says_generator(name, producer.certain)
 
 
-@functools.lru_cache(maxsize=1024)
-def _marks(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the keys that hold a mark."""
-    return tuple(k for k in keys if plain_key(k) in (SOURCE_TYPE_KEY, LABEL_KEY))
+def _mark_of_record(found: Mapping[str, Any], level: Level) -> Says:
+    says = (_says_mark(name, found[name]) for name in level.marks)
+    return next(filter(None, says), Says.NOTHING)
 
 
-def _says_mark(key: str, value: Any) -> Says:
-    if plain_key(key) == LABEL_KEY:
+def _says_mark(name: str, value: Any) -> Says:
+    if plain_key(name) == LABEL_KEY:
         return says_label(value)
     return says_source_type(value) if isinstance(value, str) else Says.NOTHING
 
 
-def claim_columns(arrow: pa.Schema, mapping: Mapping[str, str]) -> list[str]:
-    """Returns the columns that claims are told from, parts of `metadata` as paths.
-
-    Args:
-      arrow: Of the file.
-      mapping: Field to column.
-    """
-    text, generator = mapping.get(schema.TEXT), mapping.get(schema.GENERATOR)
-    wanted = _told_by(arrow.names, text, generator)
-    if schema.ORIGIN in mapping:
-        wanted += [mapping[schema.ORIGIN], schema.ORIGIN_EVIDENCE]
-    metadata = mapping.get(schema.METADATA)
-    if metadata is not None and pa.types.is_struct(arrow.field(metadata).type):
-        keys = [field.name for field in arrow.field(metadata).type]
-        nested = schema.GENERATOR if schema.GENERATOR in keys else None
-        wanted += [f"{metadata}.{key}" for key in _told_by(keys, text, nested)]
-    present = {*arrow.names, *(name for name in wanted if "." in name)}
-    return [name for name in dict.fromkeys(wanted) if name in present]
-
-
-def _told_by(
-    names: Sequence[str], text: str | None, generator: str | None
-) -> list[str]:
-    """Returns the columns of one level that tell who wrote the text."""
-    producer = find_producer(tuple(names), text, generator)
-    found = [] if producer is None else [producer.column, producer.role]
-    results = [name for name in RESULTS if name in names]
-    return [name for name in [*found, *results, *_marks(tuple(names))] if name]
-
-
-def claims_of_batch(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> np.ndarray:
+def claims_of_batch(
+    batch: pa.RecordBatch, mapping: Mapping[str, str], levels: Sequence[Level]
+) -> np.ndarray:
     """Returns the claims of each row, uint16.
 
     Args:
       batch: Rows as the file has them, at least the columns of `claim_columns`.
       mapping: Field to column.
+      levels: Of `find_levels`, by all columns of the file.
     """
-    rows = batch.num_rows
-    text, generator = mapping.get(schema.TEXT), mapping.get(schema.GENERATOR)
-    levels = [(batch, generator)]
-    metadata = mapping.get(schema.METADATA)
-    if metadata in batch.schema.names:
-        inner = batch.column(metadata)
-        if pa.types.is_struct(inner.type):
-            level = pa.RecordBatch.from_arrays(
-                inner.flatten(), [field.name for field in inner.type]
-            )
-            nested = schema.GENERATOR in level.schema.names
-            levels.append((level, schema.GENERATOR if nested else None))
-    producer = np.zeros(rows, np.uint8)
-    mark = np.zeros(rows, np.uint8)
-    for level, named in levels:
-        producer = _first(producer, _producers_say(level, text, named))
-        mark = _first(mark, _marks_say(level))
+    producer = np.zeros(batch.num_rows, np.uint8)
+    mark = np.zeros(batch.num_rows, np.uint8)
+    text = mapping.get(schema.TEXT)
+    for level in levels:
+        held = batch
+        if level.parent is not None:
+            inner = batch.schema.get_field_index(level.parent)
+            if inner < 0:
+                # Nothing in it tells, so it was not read.
+                continue
+            parts = batch.column(inner)
+            names = [field.name for field in parts.type]
+            held = pa.RecordBatch.from_arrays(parts.flatten(), names)
+        mark = _first(mark, _marks_of_batch(held, level))
+        producer = _first(producer, _producers_of_batch(held, level))
         if text in batch.schema.names:
-            own = _is_result(level, batch.column(text))
-            producer = np.where(own, Says.SYNTHETIC, producer)
+            own = _are_results(held, level, batch.column(text))
+            producer[own] = Says.SYNTHETIC
     says = {Evidence.MARK: mark, Evidence.PRODUCER: producer}
     says[Evidence.COLUMN] = origins_say(batch, mapping)
-    return claims.pack(says, rows)
+    return claims.pack(says, batch.num_rows)
 
 
 def _first(says: np.ndarray, more: np.ndarray) -> np.ndarray:
@@ -185,7 +227,7 @@ def origins_say(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> np.ndarray
     origin = mapping.get(schema.ORIGIN)
     if origin not in batch.schema.names:
         return np.zeros(batch.num_rows, np.uint8)
-    says = _values_say(batch.column(origin), says_origin)
+    says = _values_say(batch.column(origin), says_origin, numbers=True)
     if schema.ORIGIN_EVIDENCE in batch.schema.names:
         told = batch.column(schema.ORIGIN_EVIDENCE)
         guessed = _values_say(told, lambda said: Says(said.startswith(_GUESSED)))
@@ -193,42 +235,39 @@ def origins_say(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> np.ndarray
     return says
 
 
-def _producers_say(
-    level: pa.RecordBatch, text: str | None, generator: str | None
-) -> np.ndarray:
-    names = tuple(level.schema.names)
-    producer = find_producer(names, text, generator)
-    if producer is None or producer.column not in names:
-        return np.zeros(level.num_rows, np.uint8)
+def _producers_of_batch(held: pa.RecordBatch, level: Level) -> np.ndarray:
+    producer = level.producer
+    if producer is None:
+        return np.zeros(held.num_rows, np.uint8)
     says = _values_say(
-        level.column(producer.column),
+        held.column(producer.column),
         lambda name: says_generator(name, producer.certain),
     )
     if producer.role is not None:
-        users = _values_say(level.column(producer.role), lambda r: Says(is_users(r)))
+        users = _values_say(held.column(producer.role), lambda r: Says(is_users(r)))
         says[users > 0] = Says.NOTHING
     return says
 
 
-def _marks_say(level: pa.RecordBatch) -> np.ndarray:
-    says = np.zeros(level.num_rows, np.uint8)
-    for key in _marks(tuple(level.schema.names)):
-        values = level.column(key)
+def _marks_of_batch(held: pa.RecordBatch, level: Level) -> np.ndarray:
+    says = np.zeros(held.num_rows, np.uint8)
+    for name in level.marks:
+        values = held.column(name)
         if pa.types.is_struct(values.type):
-            labels = [_says_mark(key, value) for value in values.to_pylist()]
+            labels = [_says_mark(name, value) for value in values.to_pylist()]
             more = np.array(labels, np.uint8)
         else:
-            more = _values_say(values, functools.partial(_says_mark, key))
+            more = _values_say(values, functools.partial(_says_mark, name))
         says = _first(says, more)
     return says
 
 
-def _is_result(level: pa.RecordBatch, text: pa.Array) -> np.ndarray:
+def _are_results(held: pa.RecordBatch, level: Level, text: pa.Array) -> np.ndarray:
     """Returns for which rows the text is one of the results of inference."""
-    own = np.zeros(level.num_rows, bool)
-    for name in RESULTS:
-        results = level.column(name) if name in level.schema.names else None
-        if results is None or not _holds_texts(results.type):
+    own = np.zeros(held.num_rows, bool)
+    for name in level.results:
+        results = held.column(name)
+        if not _holds_texts(results.type):
             continue
         row = pc.list_parent_indices(results)
         found = results.flatten().field("text").cast(pa.large_string())
@@ -254,16 +293,22 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _values_say(values: pa.Array, says: Callable[[Any], Says]) -> np.ndarray:
+def _values_say(
+    values: pa.Array, says: Callable[[Any], Says], numbers: bool = False
+) -> np.ndarray:
     """Returns what each value says; each distinct one is asked once.
 
-    Values that are neither strings nor whole numbers say nothing.
+    Args:
+      values: Of any type; values that are no strings say nothing.
+      says: Told of a value.
+      numbers: Whether it is told of whole numbers, too.
     """
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_string_view(values.type):
         values = values.cast(pa.large_string())
-    if not (_is_text(values.type) or pa.types.is_integer(values.type)):
+    whole = numbers and pa.types.is_integer(values.type)
+    if not (whole or _is_text(values.type)):
         return np.zeros(len(values), np.uint8)
     coded = values.dictionary_encode()
     said = [says(value) for value in _plain(coded.dictionary)]

@@ -9,9 +9,10 @@ import orjson
 
 from synthfilter.core import books as bookkeeping
 from synthfilter.core import storage
+from synthfilter.core.claims import no_conflicts
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import add_digests
-from synthfilter.core.schema import UNITS, Origin
+from synthfilter.core.schema import EVIDENCE_NAMES, ORIGIN_NAMES, UNITS, Origin
 from synthfilter.outputs.parquet import FileRecord
 
 MANIFEST = "manifest.json"
@@ -31,6 +32,9 @@ class ShardRecord:
         [human or synthetic, unit].
       digest: Of what was written (`core.hashing.content_digest`).
       unscored: Documents with text that have no score: int64 [declared origin].
+      conflicts: Evidence against evidence (`core.claims.count_conflicts`).
+      asked: What was written whose origin is the detector's question: int64 [rows, 2],
+        key of group and cell (`decisions.survey`), weight in the unit of the shares.
       uses: What a ledger is to be told of it: a file below the output folder, or None.
     """
 
@@ -40,6 +44,10 @@ class ShardRecord:
     digest: str
     unscored: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros(len(Origin), np.int64)
+    )
+    conflicts: np.ndarray = dataclasses.field(default_factory=no_conflicts)
+    asked: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((0, 2), np.int64)
     )
     uses: str | None = None
 
@@ -75,7 +83,10 @@ def make_manifest(
     shards: Iterable[ShardRecord],
     rows_read: int,
     limited_by: str | None,
+    estimated: Mapping[str, Any] | None = None,
+    prevalence: Mapping[str, Any] | None = None,
     near_copies: Mapping[str, int] | None = None,
+    core: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a build.
 
@@ -97,8 +108,12 @@ def make_manifest(
         "shares": {
             **{name: options.get(name) for name in _ASKED},
             "got": _shares(written),
+            **(estimated or {}),
             "limited_by": limited_by,
         },
+        "prevalence": prevalence,
+        "conflicts": tell_conflicts(shards),
+        "core": core,
         "detector": dict(detector),
         "near_copies": near_copies,
         "options": dict(options),
@@ -108,6 +123,23 @@ def make_manifest(
             for name, prefix in _FOLDERS.items()
         },
     }
+
+
+def tell_conflicts(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
+    """Returns how many documents have evidence that says the opposite of what decided.
+
+    The most frequent conflicts first.
+    """
+    counts = sum((shard.conflicts for shard in shards), no_conflicts())
+    found = [
+        {
+            "decided": f"{EVIDENCE_NAMES[by]}={ORIGIN_NAMES[who]}",
+            "against": f"{EVIDENCE_NAMES[other]}={ORIGIN_NAMES[1 - who]}",
+            "docs": int(counts[who, by, other]),
+        }
+        for who, by, other in zip(*np.nonzero(counts), strict=True)
+    ]
+    return sorted(found, key=lambda row: -row["docs"])
 
 
 _ASKED = ("synthetic_fraction", "max_synthetic_fraction", "target_size", "unit")

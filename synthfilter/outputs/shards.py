@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from synthfilter.core import schema
 from synthfilter.core.batches import column, set_column
+from synthfilter.core.claims import tell_origin
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import document_ids, hex_hashes
 from synthfilter.core.schema import Origin, Reason
@@ -124,16 +125,13 @@ def _told_rows(
 ) -> pa.RecordBatch:
     """Returns documents with their facts and decisions as rows of `schema.SHARD`."""
     hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
-    origin, declared = (
-        column(decisions, schema.ORIGIN),
-        decisions.column(schema.DECLARED),
-    )
+    origin = column(decisions, schema.ORIGIN)
     known = {name: documents.column(name) for name in documents.schema.names}
     human = pa.array(origin == Origin.HUMAN)
     known[schema.ID] = document_ids(known[schema.ID], known[schema.SOURCE], hi, lo)
     known[schema.ORIGIN] = _ORIGIN_TEXT.take(pa.array(origin))
-    known[schema.ORIGIN_EVIDENCE] = pc.if_else(
-        pc.equal(decisions.column(schema.ORIGIN), declared), "declared", "detector"
+    known[schema.ORIGIN_EVIDENCE] = tell_origin(
+        column(decisions, schema.CLAIMS), origin
     )
     depth = column(decisions, schema.DEPTH)
     found = pa.array(depth - 1, mask=depth == 0)

@@ -76,5 +76,6 @@ def test_the_books_name_origins_reasons_and_units() -> None:
         "human": flow,
         "synthetic": nothing,
         "unknown": nothing,
+        "core": nothing,
     }
     assert said["left_out"]["mixture"] == 1

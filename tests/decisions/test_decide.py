@@ -29,6 +29,7 @@ from synthfilter.decisions.decide import (
     weights,
 )
 from synthfilter.decisions.mixture import Shortage
+from synthfilter.decisions.origin import OriginRules, OutsideEvidence
 from synthfilter.decisions.summary import Summary, add_summaries
 
 HUMAN, SYNTHETIC, UNKNOWN, REFERENCE, _ = Origin
@@ -65,16 +66,20 @@ BLOCKS = st.lists(
 )
 
 
+SAYS_NOTHING = {"claims": 0, "weight": 1.0}
+
+
 def judge(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
     return [
         judge_facts(
-            pa.RecordBatch.from_pylist(facts, schema=schema.FACTS),
+            pa.RecordBatch.from_pylist(
+                [{**SAYS_NOTHING, **fact} for fact in facts], schema=schema.FACTS
+            ),
             key,
             declared,
             np.full(len(facts), 0.5, np.float32),
-            "reclassify",
-            0.9,
-            "declared",
+            OriginRules(max_ai_score=0.9),
+            OutsideEvidence(),
             KEEP,
         )
         for key, (declared, facts) in enumerate(blocks)

@@ -99,6 +99,15 @@ def test_the_json_beside_the_model_is_used(model):
     assert marked == detector.score(pa.array(["The rain, delve...!"]))[0]
 
 
+def test_profiles_come_from_the_json_and_leave_the_key_of_the_scores(model):
+    said = {"a": {"human": {"under 50": "3: 1"}, "synthetic": {"under 50": "9: 1"}}}
+    plain = load_detector(model({"name": "n"}))
+    profiled = load_detector(model({"name": "n", "profiles": said}))
+    assert plain.profiles is None
+    assert profiled.profiles.as_json() == said
+    assert profiled.scores_key == plain.scores_key
+
+
 def test_another_checksum_than_the_pinned_one_is_refused(model):
     path = model({"sha256": "0" * 64})
     with pytest.raises(ValueError, match=r"expected sha256 0{64} by .*mine\.json, got"):

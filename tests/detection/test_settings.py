@@ -68,6 +68,17 @@ def test_every_field_of_the_json_is_read():
     assert settings == DetectorSettings(**raw)
 
 
+def test_profiles_are_read_and_change_nothing_that_a_score_depends_on():
+    raw = {"slope": 2, "profiles": {"a": {"human": {"under 50": "3: 1 0 2"}}}}
+    settings = read_settings(json.dumps(raw).encode(), "m.json")
+    assert settings.profiles.as_json() == raw.pop("profiles")
+    assert settings.profiles.own == (False, False)
+    plain = read_settings(json.dumps(raw).encode(), "m.json")
+    assert plain.profiles is None
+    assert repr(settings) == repr(plain)
+    assert settings == plain
+
+
 def test_a_length_without_a_threshold_of_its_own_has_that_of_all():
     settings = DetectorSettings(
         thresholds={0.05: 0.6, 0.01: 0.8}, thresholds_by_length={0.01: {100: 0.7}}
@@ -114,6 +125,8 @@ def test_a_length_without_a_threshold_of_its_own_has_that_of_all():
         ('{"threshold": 3}', r"threshold must be in \[0, 1\]"),
         ('{"labels": {"bot": ["x"]}}', "labels: expected the keys"),
         ('{"labels": {"human": "x"}}', "labels: expected a list of names"),
+        ('{"profiles": [1]}', "profiles: expected an object of sources"),
+        ('{"profiles": {"a": {"bot": {}}}}', "profiles: expected one of human"),
     ],
 )
 def test_a_wrong_json_is_refused_in_one_line(text, message):

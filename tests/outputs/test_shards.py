@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from synthfilter.core import schema
 from synthfilter.core.batches import concat_batches
+from synthfilter.core.claims import pack
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import hash_texts, hex_hashes
-from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.inputs import documents
 from synthfilter.inputs.blocks import Block, list_inputs, open_file
 from synthfilter.inputs.documents import read_documents
@@ -48,6 +49,16 @@ DECISIONS = [
     (HUMAN, Reason.UNUSABLE_TOO_LONG, 0, 4),
     (HUMAN, Reason.KEPT, 2, 10),
 ]
+
+
+# What is said of origins: by the flag, and by the detector.
+DECLARED_HUMAN, FLAGGED = (
+    int(pack({evidence: np.array([says])}, 1)[0])
+    for evidence, says in (
+        (Evidence.DECLARED, Says.HUMAN),
+        (Evidence.DETECTOR, Says.SYNTHETIC),
+    )
+)
 
 
 def tell(decisions: pa.RecordBatch) -> pa.Array:
@@ -113,6 +124,7 @@ def decisions_of(rows: list[int]) -> pa.RecordBatch:
                 "words": 1,
                 "declared": HUMAN,
                 "origin": DECISIONS[row][0],
+                "claims": DECLARED_HUMAN | (DECISIONS[row][0] and FLAGGED),
                 "reason": DECISIONS[row][1],
                 "copies": DECISIONS[row][2],
             }
@@ -175,7 +187,7 @@ def test_a_document_is_written_with_what_was_found_out_about_it() -> None:
         "created": None,
         "url": None,
         "origin": "human",
-        "origin_evidence": "declared",
+        "origin_evidence": "declared=human",
         "generator": None,
         "synth_generation": 0,
         "parent_ids": None,
@@ -186,7 +198,7 @@ def test_a_document_is_written_with_what_was_found_out_about_it() -> None:
         "metadata": '{"x":1}',
     }
     assert machine["origin"] == "synthetic"
-    assert machine["origin_evidence"] == "detector"
+    assert machine["origin_evidence"] == "detector=synthetic declared=human"
     assert machine["synth_generation"] is None
     assert machine["url"] == "u"
 

@@ -1,0 +1,229 @@
+"""The share that is really synthetic: estimated, held to, and told with an interval.
+
+What counts as human is in part machine text that the detector missed, and what it
+flagged is in part human. The mixture is planned with these parts in mind.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from synthfilter.core.errors import ShortageError
+from synthfilter.core.profiles import Profiles
+from synthfilter.core.schema import Origin
+from synthfilter.decisions.mixture import Shortage
+from synthfilter.decisions.prevalence import (
+    CONFIDENCE,
+    Observed,
+    Prevalence,
+    estimate_prevalence,
+)
+from synthfilter.decisions.survey import Groups, Survey
+
+_MOST_GROUPS = 63
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Truth:
+    """How much of what counts as human or synthetic is likely to be synthetic.
+
+    Attributes:
+      groups: The groups that prevalence is told for.
+      prevalence: By group.
+      observed: What it was estimated from.
+      human_share: Synthetic part of the weight that counts as human and is still in.
+      synthetic_share: Synthetic part of the weight that counts as synthetic.
+      most_suspect: Documents that count as human and are likelier than this to be
+        synthetic are left out; None: none are.
+    """
+
+    groups: Groups
+    prevalence: Prevalence
+    observed: Observed
+    human_share: float
+    synthetic_share: float
+    most_suspect: float | None = None
+
+
+def estimate_truth(
+    survey: Survey,
+    profiles: Profiles | None,
+    fraction: float | None,
+    shortage: Shortage,
+) -> Truth:
+    """Returns what is likely of the documents that are still in.
+
+    Args:
+      survey: Of all documents.
+      profiles: What the detector's scores look like; None: unknown.
+      fraction: The synthetic share to hold or not to exceed; None: none is.
+      shortage: What to do where hidden text alone exceeds it: `fail`, or else leave
+        the most suspect documents out until it does not.
+
+    Raises:
+      ShortageError: hidden text exceeds the fraction, and the policy is to fail or
+        nothing would be left.
+    """
+    groups = Groups.largest(survey.cells, _MOST_GROUPS)
+    key = survey.cells[:, 0].view(np.uint64)
+    docs, weight, alive = (groups.table(key, survey.cells[:, i]) for i in (1, 2, 3))
+    observed = Observed(docs, weight)
+    prevalence = estimate_prevalence(observed, profiles)
+    human, synthetic = (
+        _synthetic_part(prevalence, alive, side, int(survey.settled[side]))
+        for side in (Origin.HUMAN, Origin.SYNTHETIC)
+    )
+    truth = Truth(groups, prevalence, observed, human, synthetic)
+    if fraction is None or not prevalence.known or human <= fraction:
+        return truth
+    said = (
+        f"{human:.1%} of the text that counts as human is estimated to be synthetic "
+        f"text that nothing marks, more than the {fraction:.1%} asked for"
+    )
+    if shortage.policy == "fail":
+        raise ShortageError(
+            f"{said}; ask for more, add text that is known to be human, leave the most "
+            "suspect out with --on-shortage shrink, or use --count declared"
+        )
+    settled = int(survey.settled[Origin.HUMAN])
+    limit = _suspicion_limit(prevalence.cells[..., 0], alive[..., 0], settled, fraction)
+    if limit is None:
+        raise ShortageError(
+            f"{said}, and so is the least suspect of it; ask for more, add text that "
+            "is known to be human, or use --count declared"
+        )
+    alive[..., 0] *= prevalence.cells[..., 0] <= limit
+    human = _synthetic_part(prevalence, alive, Origin.HUMAN, settled)
+    return dataclasses.replace(truth, human_share=human, most_suspect=limit)
+
+
+def _synthetic_part(
+    prevalence: Prevalence, alive: np.ndarray, side: Origin, settled: int
+) -> float:
+    """Returns the synthetic part of what counts as human, or as synthetic.
+
+    Args:
+      prevalence: Of the documents that are the detector's question.
+      alive: Their weight that is still in, int64 [groups, *SHAPE].
+      side: What they count as; those that are flagged count as synthetic.
+      settled: Weight of the others, which are what they count as.
+    """
+    part = np.zeros_like(alive)
+    part[..., side] = alive[..., side]
+    total = int(part.sum()) + settled
+    if not total:
+        return float(side)
+    hidden = prevalence.share(part).estimate * float(part.sum())
+    return (hidden + settled * float(side)) / total
+
+
+def _suspicion_limit(
+    chance: np.ndarray, weight: np.ndarray, settled: int, fraction: float
+) -> float | None:
+    """Returns the greatest chance at which documents may stay; None: nothing stays.
+
+    Args:
+      chance: Of being synthetic, of each cell.
+      weight: Of each cell.
+      settled: Weight that is human for certain.
+      fraction: What may be synthetic of all that stays.
+    """
+    value, at = np.unique(chance[weight > 0], return_inverse=True)
+    held = np.bincount(at, weight[weight > 0], len(value))
+    total = settled + np.cumsum(held)
+    within = np.flatnonzero(np.cumsum(held * value) <= fraction * total)
+    if len(within):
+        return float(value[within[-1]])
+    return -1.0 if settled else None
+
+
+def is_suspect(
+    truth: Truth,
+    group_key: np.ndarray,
+    words: np.ndarray,
+    suspicions: np.ndarray,
+) -> np.ndarray:
+    """Returns which documents are too suspect to stay, if they count as human.
+
+    Args:
+      truth: What is likely.
+      group_key: See `survey.group_keys`.
+      words: Length of each.
+      suspicions: See `survey.suspicion`.
+    """
+    if truth.most_suspect is None:
+        return np.zeros(len(words), bool)
+    chance = truth.groups.look_up(truth.prevalence.cells, group_key, words, suspicions)
+    return (suspicions > 0) & (chance > truth.most_suspect)
+
+
+def tell_shares(
+    truth: Truth, asked: np.ndarray, human: int, synthetic: int
+) -> dict[str, Any]:
+    """Returns the shares of a set, as the manifest has them.
+
+    Args:
+      truth: What is likely.
+      asked: What is in the set of documents that are the detector's question: int64
+        [rows, 2], key of group and cell, weight.
+      human: Weight that counts as human.
+      synthetic: Weight that counts as synthetic.
+    """
+    total = human + synthetic
+    declared = synthetic / total if total else None
+    if not total or not truth.prevalence.known:
+        return {"declared": declared, "estimated": None, "low": None, "high": None}
+    weight = truth.groups.table(asked[:, 0].view(np.uint64), asked[:, 1])
+    settled = synthetic - int(weight[..., 1].sum())
+    found = truth.prevalence.share(weight)
+    hidden = float(weight.sum())
+    return {
+        "declared": declared,
+        **{
+            name: (settled + value * hidden) / total
+            for name, value in zip(
+                ("estimated", "low", "high"),
+                found if hidden else (0.0, 0.0, 0.0),
+                strict=True,
+            )
+        },
+        "confidence": CONFIDENCE,
+    }
+
+
+def tell_prevalence(truth: Truth, names: Mapping[str, str]) -> dict[str, Any] | None:
+    """Returns what the manifest says of hidden text; None where nothing is known.
+
+    Args:
+      truth: What is likely.
+      names: Of groups, by key in hex.
+    """
+    found, documents = truth.prevalence, truth.observed.docs.sum(axis=(1, 2, 3))
+    if not found.known or not documents.any():
+        return None
+    groups = [
+        {
+            "group": names.get(f"{key:016x}", "without a name"),
+            "docs": number,
+            **interval._asdict(),
+        }
+        for key, number, interval in zip(
+            truth.groups.keys.tolist(),
+            documents.tolist(),
+            found.groups,
+            # The last group is all others together.
+            strict=False,
+        )
+    ]
+    others = int(documents[-1])
+    if others:
+        groups.append({"group": "others", "docs": others, **found.groups[-1]._asdict()})
+    return {
+        "confidence": CONFIDENCE,
+        "docs": int(documents.sum()),
+        **found.all._asdict(),
+        "em": found.cross_check(truth.observed.weight),
+        "groups": sorted(groups, key=lambda group: -group["docs"]),
+    }

@@ -1,0 +1,110 @@
+"""The true share as Beam steps: what is likely of all documents, and who must go.
+
+Facts about all documents make an estimate, once; the mixture is planned with it.
+"""
+
+from collections.abc import Iterator
+from typing import Optional
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.pvalue import AsSingleton
+
+from synthfilter.core import schema
+from synthfilter.core.batches import column, with_values
+from synthfilter.core.profiles import Profiles
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.decisions.decide import source_keys, weights
+from synthfilter.decisions.mixture import parse_shortage
+from synthfilter.decisions.survey import Survey, add_surveys, group_keys, survey
+from synthfilter.decisions.truth import Truth, estimate_truth, is_suspect
+from synthfilter.inputs.blocks import Block
+
+
+def find_truth(
+    decided: beam.PCollection,
+    profiles: Optional[Profiles],
+    unit: str,
+    fraction: Optional[float],
+    on_shortage: str,
+) -> tuple[beam.PCollection, beam.PCollection]:
+    """Returns the documents without those that must go, and the one `Truth`.
+
+    Args:
+      decided: `schema.DECIDED` batches.
+      profiles: What the detector's scores look like; None: unknown.
+      unit: Of the shares.
+      fraction: The synthetic share to hold, by estimate; None: none is.
+      on_shortage: See `mixture.parse_shortage`.
+    """
+    truth = (
+        decided
+        | "Survey" >> beam.Map(survey_batch, unit)
+        | "AddSurveys" >> beam.CombineGlobally(add_surveys)
+        | "EstimateTruth"
+        >> beam.Map(estimate_truth, profiles, fraction, parse_shortage(on_shortage))
+    )
+    kept = decided | "DropSuspects" >> beam.Map(
+        drop_suspects, AsSingleton(truth)
+    ).with_output_types(pa.RecordBatch)
+    return kept, truth
+
+
+def survey_batch(decided: pa.RecordBatch, unit: str) -> Survey:
+    """Returns the survey of `schema.DECIDED` rows."""
+    reason = column(decided, schema.REASON)
+    alive = reason == Reason.KEPT
+    # What goes for its score counts among what the detector saw.
+    seen = alive | (reason == Reason.HUMAN_SCORED_SYNTHETIC)
+    rows = decided.filter(pa.array(seen))
+    return survey(
+        _groups_of(rows),
+        column(rows, schema.WORDS),
+        column(rows, schema.SUSPICION),
+        column(rows, schema.ORIGIN),
+        weights(rows, unit),
+        alive[seen],
+    )
+
+
+def drop_suspects(decided: pa.RecordBatch, truth: Truth) -> pa.RecordBatch:
+    """Returns the rows with a reason for those that are too suspect to stay."""
+    suspect = is_suspect(
+        truth,
+        _groups_of(decided),
+        column(decided, schema.WORDS),
+        column(decided, schema.SUSPICION),
+    )
+    suspect &= column(decided, schema.REASON) == Reason.KEPT
+    suspect &= column(decided, schema.ORIGIN) == Origin.HUMAN
+    if not suspect.any():
+        return decided
+    rows = np.flatnonzero(suspect)
+    return with_values(
+        decided, rows, {schema.REASON: np.full(len(rows), Reason.SUSPECT, np.uint8)}
+    )
+
+
+def _groups_of(decided: pa.RecordBatch) -> np.ndarray:
+    return group_keys(
+        column(decided, schema.DECLARED), column(decided, schema.SOURCE_KEY)
+    )
+
+
+def name_groups(
+    element: tuple[Block, pa.RecordBatch], truth: Truth
+) -> Iterator[tuple[str, str]]:
+    """Yields `(key in hex, name)` of the groups of a block that are told apart."""
+    block, facts = element
+    names = facts.column(schema.SOURCE).unique()
+    declared = np.full(len(names), block.declared, np.uint8)
+    keys = group_keys(declared, source_keys(names))
+    mine = truth.groups.number(keys) < len(truth.groups.keys)
+    for key, name, wanted in zip(
+        keys.tolist(), names.to_pylist(), mine.tolist(), strict=True
+    ):
+        if wanted:
+            said = schema.ORIGIN_NAMES[block.declared]
+            # Beam cannot encode a number of 64 bits without a sign.
+            yield f"{key:016x}", f"{said}: {name or 'no source'}"

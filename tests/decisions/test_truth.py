@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+
+from synthfilter.core.errors import ShortageError
+from synthfilter.core.profiles import Profiles, count_profiles
+from synthfilter.core.schema import Origin
+from synthfilter.decisions.mixture import Shortage
+from synthfilter.decisions.survey import Survey, group_keys, survey, suspicion
+from synthfilter.decisions.truth import (
+    Truth,
+    estimate_truth,
+    is_suspect,
+    tell_prevalence,
+    tell_shares,
+)
+
+HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
+SHRINK, FAIL = Shortage("shrink"), Shortage("fail")
+WORDS = 150
+THRESHOLD = np.float32(0.9)
+
+
+def draw(synthetic: bool, documents: int, source: int) -> np.ndarray:
+    """Scores: machine text scores higher, in each source in its own way."""
+    logit = np.random.default_rng(source).normal(0, 1.5, documents)
+    shift = 2.0 + 0.2 * (source % 5) if synthetic else -2.0 - 0.2 * (source % 5)
+    return (1 / (1 + np.exp(-logit - shift))).astype(np.float32)
+
+
+def profiles() -> Profiles:
+    scores, labels, sources = [], [], []
+    for source in range(10):
+        for synthetic in (False, True):
+            scores.append(draw(synthetic, 300, source))
+            labels.append(np.full(300, synthetic))
+            sources.append(np.full(300, f"source {source}"))
+    score = np.concatenate(scores)
+    return count_profiles(
+        score,
+        np.full(len(score), WORDS),
+        np.concatenate(labels),
+        np.concatenate(sources),
+    )
+
+
+PROFILES = profiles()
+
+
+def crawl(human: int, synthetic: int) -> tuple[np.ndarray, Survey]:
+    """Documents of unknown origin of one source, and what the detector saw of them."""
+    score = np.concatenate([draw(False, human, 77), draw(True, synthetic, 78)])
+    flagged = score >= THRESHOLD
+    everything = np.ones(len(score), bool)
+    return score, survey(
+        np.full(len(score), KEY),
+        np.full(len(score), WORDS),
+        suspicion(score, flagged, everything),
+        flagged.astype(np.uint8),
+        np.full(len(score), WORDS),
+        everything,
+    )
+
+
+KEY = group_keys(np.array([UNKNOWN], np.uint8), np.array([9], np.uint64))[0]
+
+
+def suspects(truth: Truth, score: np.ndarray) -> np.ndarray:
+    rows = len(score)
+    everything = np.ones(rows, bool)
+    suspicions = suspicion(score, score >= THRESHOLD, everything)
+    found = is_suspect(truth, np.full(rows, KEY), np.full(rows, WORDS), suspicions)
+    return found & (score < THRESHOLD)
+
+
+@pytest.mark.parametrize("synthetic", [0, 100, 500])
+def test_hidden_text_is_estimated_among_what_counts_as_human(synthetic: int) -> None:
+    score, seen = crawl(500, synthetic)
+    truth = estimate_truth(seen, PROFILES, None, SHRINK)
+    hidden = (score[500:] < THRESHOLD).sum()
+    passed = (score < THRESHOLD).sum()
+    assert truth.human_share == pytest.approx(hidden / passed, abs=0.06)
+    assert truth.most_suspect is None
+    assert not suspects(truth, score).any()
+
+
+def test_what_is_settled_is_what_it_counts_as() -> None:
+    score, seen = crawl(300, 100)
+    plain = estimate_truth(seen, PROFILES, None, SHRINK)
+    passed = int((score < THRESHOLD).sum()) * WORDS
+    flagged = int((score >= THRESHOLD).sum()) * WORDS
+    settled = Survey(seen.cells, np.array([passed, 3 * flagged]))
+    truth = estimate_truth(settled, PROFILES, None, SHRINK)
+    assert truth.human_share == pytest.approx(plain.human_share / 2)
+    expected = (3 + plain.synthetic_share) / 4
+    assert truth.synthetic_share == pytest.approx(expected)
+
+
+def test_the_most_suspect_go_first_when_hidden_text_exceeds_the_share() -> None:
+    score, seen = crawl(400, 400)
+    before = estimate_truth(seen, PROFILES, None, SHRINK)
+    asked = before.human_share / 2
+    truth = estimate_truth(seen, PROFILES, asked, SHRINK)
+    gone = suspects(truth, score)
+    assert 0 < truth.human_share <= asked
+    assert gone.any() and not gone.all()
+    assert score[gone].min() > score[~gone & (score < THRESHOLD)].max() - 0.05
+    # Machine text is left in a smaller part than before.
+    rest = ~gone & (score < THRESHOLD)
+    assert rest[400:].sum() / rest.sum() < 0.8 * before.human_share
+
+
+def test_a_shortage_can_be_an_error_that_says_what_to_do() -> None:
+    _, seen = crawl(400, 400)
+    with pytest.raises(ShortageError, match=r"more than the 1\.0% asked for; ask for"):
+        estimate_truth(seen, PROFILES, 0.01, FAIL)
+
+
+def test_no_share_is_held_where_everything_is_suspect() -> None:
+    _, seen = crawl(100, 400)
+    with pytest.raises(ShortageError, match="and so is the least suspect of it; ask"):
+        estimate_truth(seen, PROFILES, 0.0, SHRINK)
+    # What is human for certain can stay by itself.
+    certain = Survey(seen.cells, np.array([10, 0]))
+    truth = estimate_truth(certain, PROFILES, 0.0, SHRINK)
+    assert truth.human_share == 0
+    score, _ = crawl(100, 400)
+    assert suspects(truth, score).sum() == (score < THRESHOLD).sum()
+
+
+def test_without_profiles_the_marks_are_all_that_is_known() -> None:
+    score, seen = crawl(300, 300)
+    truth = estimate_truth(seen, None, 0.1, FAIL)
+    assert (truth.human_share, truth.synthetic_share) == (0, 1)
+    assert tell_prevalence(truth, {}) is None
+    told = tell_shares(truth, np.zeros((0, 2), np.int64), 30, 10)
+    assert told == {"declared": 0.25, "estimated": None, "low": None, "high": None}
+    assert not suspects(truth, score).any()
+
+
+def test_of_nothing_nothing_is_likely() -> None:
+    truth = estimate_truth(Survey(), PROFILES, 0.5, FAIL)
+    assert (truth.human_share, truth.synthetic_share) == (0, 1)
+    assert tell_prevalence(truth, {}) is None
+    told = tell_shares(truth, np.zeros((0, 2), np.int64), 0, 0)
+    assert set(told.values()) == {None}
+
+
+def test_shares_of_a_set_are_those_of_its_parts() -> None:
+    _, seen = crawl(300, 100)
+    truth = estimate_truth(seen, PROFILES, None, SHRINK)
+    asked = seen.cells[:, [0, 3]]
+    total = int(asked[:, 1].sum())
+    # As much again that is human for certain halves everything.
+    flagged = (asked[:, 0].view(np.uint64) & np.uint64(1)).astype(bool)
+    marked = int(asked[flagged, 1].sum())
+    alone = tell_shares(truth, asked, total - marked, marked)
+    beside = tell_shares(truth, asked, 2 * total - marked, marked)
+    for name in ("declared", "estimated", "low", "high"):
+        assert beside[name] == pytest.approx(alone[name] / 2)
+    assert alone["low"] <= alone["estimated"] <= alone["high"]
+    assert alone["low"] < 0.25 < alone["high"]
+
+
+def test_the_prevalence_of_each_group_is_told_by_its_name() -> None:
+    _, seen = crawl(300, 100)
+    truth = estimate_truth(seen, PROFILES, None, SHRINK)
+    told = tell_prevalence(truth, {f"{KEY:016x}": "unknown: forum"})
+    assert told is not None
+    assert told["docs"] == 400
+    (group,) = told["groups"]
+    assert (group["group"], group["docs"]) == ("unknown: forum", 400)
+    assert group["low"] <= 0.25 <= group["high"]
+    assert told["em"] == pytest.approx(0.25, abs=0.1)
