@@ -82,7 +82,7 @@ class MakeLabels:
         hi, lo, weight = weigh_documents(rows)
         found = np.zeros(len(hi), bool)
         parts = []
-        for batch in _judged_rows(folders):
+        for batch in _rows_with_text(folders) if labelled.any() else ():
             halves = hash_halves(batch.column(schema.CONTENT_HASH))
             at = find_texts(hi, lo, *halves)
             new = np.zeros(len(at), bool)
@@ -110,7 +110,7 @@ class MakeLabels:
         return table.num_rows
 
 
-def _judged_rows(folders: list[str]) -> Iterator[pa.RecordBatch]:
+def _rows_with_text(folders: list[str]) -> Iterator[pa.RecordBatch]:
     """Yields the documents of builds that have text."""
     for folder in folders:
         manifest = read_manifest(folder)

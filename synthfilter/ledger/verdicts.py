@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.uses import TIME
-from synthfilter.core.verdicts import GIVEN, NOTE, REVIEWER, VERDICT, VERDICTS
+from synthfilter.core.verdicts import FOCUS, GIVEN, NOTE, REVIEWER, VERDICT, VERDICTS
 from synthfilter.ledger.table import (
     VERDICTS_FOLDER,
     deltalake,
@@ -32,6 +32,8 @@ _APPLICATION = "synthfilter-verdicts"
 _ATTEMPTS = 100
 # Rows that agree in these are one verdict.
 _SAME = (schema.CONTENT_HASH, REVIEWER, VERDICT, NOTE)
+# Whom it was asked of, about what, and in which sample.
+_ASKED = (schema.CONTENT_HASH, REVIEWER, schema.BUILD_ID, FOCUS)
 
 
 def read_verdicts(path: str) -> pa.Table:
@@ -50,7 +52,7 @@ def add_verdicts(path: str, rows: pa.Table) -> int:
     A row that is there already is not added again, so that the same rows may come any
     number of times, also at once from several processes. A row without a time counts
     as of now, and is there already if its reviewer's last word on the text was the
-    same. The ledger is made if there is none.
+    same, asked for the same build and focus. The ledger is made if there is none.
 
     Args:
       path: The ledger.
@@ -164,14 +166,13 @@ def _new_rows(known: pa.Table, rows: pa.Table) -> pa.Table:
 
 def _undated_news(known: pa.Table, rows: pa.Table) -> pa.Table:
     """Returns rows without a time that say something new, as of now."""
-    last: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for row in known.sort_by(TIME).select([*_SAME]).to_pylist():
-        text, who, *said = (row[name] for name in _SAME)
-        last[text, who] = tuple(said)
+    said = (VERDICT, NOTE)
+    known = known.sort_by(TIME)
+    last = dict(zip(_keys(known, _ASKED), _keys(known, said), strict=True))
     fresh = []
-    for text, who, *said in _keys(rows, _SAME):
-        fresh.append(last.get((text, who)) != tuple(said))
-        last[text, who] = tuple(said)
+    for asked, answer in zip(_keys(rows, _ASKED), _keys(rows, said), strict=True):
+        fresh.append(last.get(asked) != answer)
+        last[asked] = answer
     rows = rows.filter(pa.array(fresh, pa.bool_()))
     # One moment apart, so that of two about the same text the later one counts.
     now = time.time_ns() // 1000 + np.arange(rows.num_rows)
