@@ -276,12 +276,14 @@ def _fit(docs: np.ndarray, table: np.ndarray, models: Models, evidence: float) -
     """
     # Counting n documents as n e / (n + e) of them is the coarsened likelihood.
     docs = docs * (evidence / (evidence + docs.sum()))
-    likelihood = np.zeros((LENGTHS, table.shape[-1]), np.float32)
+    flat = np.zeros((LENGTHS, table.shape[-1]), np.float32)
     for band in range(len(BANDS)):
         mine = _BAND_OF_LENGTH == band
-        likelihood[mine] = docs[mine].astype(np.float32) @ table[band]
-    likelihood = likelihood.reshape(LENGTHS, DRAWS, -1)
-    together = likelihood.sum(axis=0, dtype=np.float64) + np.log(_before(np.array(0.5), np.array(2.0)))
+        flat[mine] = docs[mine].astype(np.float32) @ table[band]
+    likelihood = flat.reshape(LENGTHS, DRAWS, -1)
+    together = likelihood.sum(axis=0, dtype=np.float64) + np.log(
+        _before(np.array(0.5), np.array(2.0))
+    )
     chance = np.cumsum(np.exp(together - together.max()))
     # So many equally probable outcomes, evenly spread: systematic resampling.
     places = (np.arange(_LEVELS) + 0.5) / _LEVELS * chance[-1]
