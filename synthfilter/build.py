@@ -103,6 +103,7 @@ class Build(
     def expand(self, root: Any) -> beam.PCollection:
         """Wires the build into a pipeline; lists the inputs and claims the output."""
         inputs = self.list_inputs()
+        self.check_reviews()
         manifest.claim_output(self.output)
         return self.build_from(root, inputs)
 
@@ -117,6 +118,11 @@ class Build(
                 Origin.CORE: self.core,
             }
         )
+
+    def check_reviews(self) -> None:
+        """Raises ShortageError if reviewers found, or may have missed, too many errors."""
+        if self.max_error is not None and self.ledger is not None:
+            check_max_error(read_verdicts(self.ledger), self.max_error)
 
     def cache_folder(self) -> str:
         """Returns the folder for facts that outlive the build."""
@@ -144,8 +150,6 @@ class Build(
         outside = read_outside_evidence(
             self.human_urls, self.synthetic_urls, self.human_before, self.ledger
         )
-        if self.max_error is not None and self.ledger is not None:
-            check_max_error(read_verdicts(self.ledger), self.max_error)
         options = _content_options(self, detector, threshold, outside)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
@@ -192,7 +196,13 @@ class Build(
             choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
         ).with_output_types(Keyed)
         evidence = functools.partial(
-            tell_evidence, threshold=threshold, options=self._evidence()
+            tell_evidence,
+            threshold=threshold,
+            options=self._evidence(),
+            conflicts=(
+                f"marked_human={self.marked_human}",
+                f"early_synthetic={self.early_synthetic}",
+            ),
         )
         names = annotated | "NameGroups" >> beam.FlatMap(
             name_groups, AsSingleton(truth)

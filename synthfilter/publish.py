@@ -253,7 +253,10 @@ def unscored_shares(written: Sequence[ShardRecord]) -> dict[str, dict[str, Any]]
 
 
 def tell_evidence(
-    decisions: pa.RecordBatch, threshold: Threshold, options: Mapping[Reason, str]
+    decisions: pa.RecordBatch,
+    threshold: Threshold,
+    options: Mapping[Reason, str],
+    conflicts: Sequence[str],
 ) -> pa.Array:
     """Returns what to say beside the reasons of `schema.DECISION` rows.
 
@@ -261,6 +264,7 @@ def tell_evidence(
       decisions: The rows.
       threshold: That human documents have reached.
       options: What to say of the options behind other reasons.
+      conflicts: What to say of conflicts about human and about synthetic documents.
     """
     reason = column(decisions, schema.REASON)
     said = pa.array([options.get(each) for each in Reason], pa.string())
@@ -269,6 +273,9 @@ def tell_evidence(
     bands = threshold.bands_of(column(decisions, schema.WORDS))
     flagged = pa.array(reason == Reason.HUMAN_SCORED_SYNTHETIC)
     said = pc.if_else(flagged, reached.take(pa.array(bands)), said)
+    disputed = pa.array(reason == Reason.CONFLICT)
+    origin = decisions.column(schema.ORIGIN)
+    said = pc.if_else(disputed, pa.array(conflicts, pa.string()).take(origin), said)
     similarity = column(decisions, schema.SIMILARITY)
     match = hashing.hex_hashes(
         column(decisions, schema.MATCH_HI), column(decisions, schema.MATCH_LO)
