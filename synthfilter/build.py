@@ -120,7 +120,7 @@ class Build(
         )
 
     def check_reviews(self) -> None:
-        """Raises ShortageError if reviewers found, or may have missed, too many errors."""
+        """Raises ShortageError if reviewers found too many errors, or saw too few."""
         if self.max_error is not None and self.ledger is not None:
             check_max_error(read_verdicts(self.ledger), self.max_error)
 
