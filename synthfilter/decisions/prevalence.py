@@ -281,7 +281,9 @@ def _fit(docs: np.ndarray, table: np.ndarray, models: Models, evidence: float) -
         mine = _BAND_OF_LENGTH == band
         likelihood[mine] = docs[mine].astype(np.float32) @ table[band]
     likelihood = likelihood.reshape(LENGTHS, DRAWS, -1)
-    together = likelihood.sum(axis=0, dtype=np.float64) + np.log(_before(np.array(0.5), np.array(2.0)))
+    together = likelihood.sum(axis=0, dtype=np.float64) + np.log(
+        _before(np.array(0.5), np.array(2.0))
+    )
     chance = np.cumsum(np.exp(together - together.max()))
     # So many equally probable outcomes, evenly spread: systematic resampling.
     places = (np.arange(_LEVELS) + 0.5) / _LEVELS * chance[-1]
