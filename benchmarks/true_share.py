@@ -409,6 +409,9 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, help="file that keeps the scores")
     parser.add_argument("--draws", type=int, default=3, help="mixtures of each kind")
     parser.add_argument("--seed", type=int, default=1, help="of the draws")
+    parser.add_argument(
+        "--nested", action="store_true", help="choose the evidence, too (10 minutes)"
+    )
     options = parser.parse_args()
     scored = read_scores(options.scores, options.data)
     cases = unseen_cases(scored, SIZES, options.draws, options.seed)
@@ -419,12 +422,16 @@ def main() -> None:
         mine = [outcome for outcome in unseen if len(outcome.case.rows) == size]
         print(f"{size:,} documents\n\n{table_of(mine, (OURS, ROGAN_GLADEN))}\n")
     print(f"{table_of_sources(unseen)}\n")
-    mixed = check_unseen(scored, mixed_cases(scored, SIZES, 100, options.seed + 1))
+    mixed = check_unseen(
+        scored, mixed_cases(scored, SIZES, 20 * options.draws, options.seed + 1)
+    )
     print(f"two sources of each class, not known\n\n{table_of(mixed, (OURS, EM))}\n")
     for own_machine in (False, True):
         own = check_own(scored, own_machine, SIZES[1], options.draws, options.seed + 2)
         said = "human and machine text" if own_machine else "human text"
         print(f"calibrated on {said} of its own\n\n{table_of(own, (OURS, EM))}\n")
+    if not options.nested:
+        return
     nested, chosen = check_nested(scored, cases, options.seed + 3)
     said = ", ".join(f"{value:g} {times} times" for value, times in chosen.items())
     print(f"evidence chosen by other sources: {said}\n\n{table_of(nested, (OURS,))}")

@@ -35,6 +35,7 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, minhash
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence
+from synthfilter.decisions.verdicts import check_max_error
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
@@ -43,6 +44,7 @@ from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path, signatures_path
+from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
 from synthfilter.outputs import manifest
@@ -140,8 +142,10 @@ class Build(
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
         outside = read_outside_evidence(
-            self.human_urls, self.synthetic_urls, self.human_before
+            self.human_urls, self.synthetic_urls, self.human_before, self.ledger
         )
+        if self.max_error is not None and self.ledger is not None:
+            check_max_error(read_verdicts(self.ledger), self.max_error)
         options = _content_options(self, detector, threshold, outside)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)

@@ -169,6 +169,8 @@ class ReuseOptions:
       replace_core: Let the archive (core) differ from what the ledger knows of it.
       max_uses: Leave synthetic documents out that so many builds in the ledger used
         already, or used a near copy of, if near_duplicates is set.
+      max_error: Stop unless reviewers found at most this share of the synthetic
+        documents wrong, with the interval's upper end, such as 0.02; see review.
       max_generation: Leave synthetic documents out that are more rounds of generation
         than this away from human text, by parent_ids, synth_generation or the ledger.
       cap_human: Hold max_uses and max_generation for human documents, too.
@@ -179,6 +181,7 @@ class ReuseOptions:
     ledger: Optional[str] = None
     replace_core: bool = False
     max_uses: Optional[int] = None
+    max_error: Optional[float] = None
     max_generation: Optional[int] = None
     cap_human: bool = False
     unknown_generation: str = "keep"
@@ -186,8 +189,11 @@ class ReuseOptions:
     def check_reuse(self) -> None:
         """Raises UserError for a value that cannot be."""
         reuse.check_reuse(self.max_uses, self.max_generation, self.unknown_generation)
+        mixture.check_fraction("max_error", self.max_error)
         if self.max_uses is not None and self.ledger is None:
             raise UserError("max_uses needs ledger, where earlier uses are counted")
+        if self.max_error is not None and self.ledger is None:
+            raise UserError("max_error needs ledger, where verdicts are kept")
 
 
 @dataclasses.dataclass(kw_only=True)

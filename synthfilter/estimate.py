@@ -153,7 +153,7 @@ def _judge(
     facts: pa.RecordBatch, declared: Origin, build: Build, threshold: Threshold
 ) -> pa.RecordBatch:
     outside = read_outside_evidence(
-        build.human_urls, build.synthetic_urls, build.human_before
+        build.human_urls, build.synthetic_urls, build.human_before, build.ledger
     )
     return decide.judge_facts(
         facts,

@@ -9,6 +9,8 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.times import parse_day
 from synthfilter.decisions.origin import OutsideEvidence
 from synthfilter.decisions.url_lists import UrlList, read_url_list
+from synthfilter.decisions.verdicts import effective_verdicts
+from synthfilter.ledger.verdicts import read_verdicts
 
 NEVER = "never"
 
@@ -23,22 +25,28 @@ def parse_human_before(said: str) -> int | None:
 
 
 def read_outside_evidence(
-    human_urls: Sequence[str], synthetic_urls: Sequence[str], human_before: str
+    human_urls: Sequence[str],
+    synthetic_urls: Sequence[str],
+    human_before: str,
+    ledger: str | None,
 ) -> OutsideEvidence:
-    """Returns what files and options say of origins.
+    """Returns what files, options and people say of origins.
 
     Args:
       human_urls: Files that list addresses of human text.
       synthetic_urls: Files that list addresses of machine text.
       human_before: See `parse_human_before`.
+      ledger: Path of the ledger with people's verdicts; None for none.
 
     Raises:
-      UserError: a file cannot be read, or a line of it is no address.
+      UserError: a file cannot be read, a line of it is no address, or what is at the
+        path is no ledger.
     """
     return OutsideEvidence(
         read_url_files(human_urls),
         read_url_files(synthetic_urls),
         parse_human_before(human_before),
+        None if ledger is None else effective_verdicts(read_verdicts(ledger)),
     )
 
 
@@ -71,15 +79,11 @@ def read_lines(path: str) -> list[str]:
 
 def evidence_key(outside: OutsideEvidence) -> str:
     """Returns a digest of what is known: another one may mean another set."""
-    said = repr(
-        (outside.human_urls, outside.synthetic_urls, outside.human_before)
-    ).encode()
-    state = xxhash.xxh3_64(said)
-    if outside.verdicts is not None:
-        for part in (
-            outside.verdicts.content_hi,
-            outside.verdicts.content_lo,
-            outside.verdicts.says,
-        ):
-            state.update(part.tobytes())
-    return state.hexdigest()
+    verdicts = outside.verdicts
+    said = (
+        outside.human_urls,
+        outside.synthetic_urls,
+        outside.human_before,
+        verdicts.digest if verdicts is not None and len(verdicts.verdict) else None,
+    )
+    return xxhash.xxh3_64_hexdigest(repr(said).encode())

@@ -49,6 +49,7 @@ class Workshop:
         arguments = ["build", "--output", str(self.path / output), "--quiet"]
         for name, value in {"flagged_human": "keep", **options}.items():
             values = value if isinstance(value, list) else [value]
+            values = [] if value is True else values
             arguments += [f"--{name.replace('_', '-')}", *map(str, values)]
         try:
             found = main(arguments)

@@ -15,6 +15,7 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import distinct
 from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.decisions.url_lists import UrlList, match_urls
+from synthfilter.decisions.verdicts import Effective, find_verdicts
 
 CONFLICT_POLICIES = ("reclassify", "drop", "keep")
 LANGUAGE_POLICIES = ("declared", "drop")
@@ -67,21 +68,6 @@ class OriginRules:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdicts:
-    """What people decided about texts, sorted by content hash.
-
-    Attributes:
-      content_hi: Upper halves of content hashes, uint64.
-      content_lo: Lower halves.
-      says: `Says` codes, uint8.
-    """
-
-    content_hi: np.ndarray
-    content_lo: np.ndarray
-    says: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
 class OutsideEvidence:
     """What is known of documents besides what they say themselves.
 
@@ -96,7 +82,7 @@ class OutsideEvidence:
     human_urls: UrlList | None = None
     synthetic_urls: UrlList | None = None
     human_before: int | None = None
-    verdicts: Verdicts | None = None
+    verdicts: Effective | None = None
 
     def add(
         self,
@@ -129,24 +115,6 @@ class OutsideEvidence:
             said = find_verdicts(self.verdicts, content_hi, content_lo)
             claims = with_claim(claims, Evidence.REVIEW, said)
         return claims
-
-
-def find_verdicts(
-    verdicts: Verdicts, content_hi: np.ndarray, content_lo: np.ndarray
-) -> np.ndarray:
-    """Returns what people said of each text: `Says` codes, uint8."""
-    said = np.zeros(len(content_hi), np.uint8)
-    at = np.searchsorted(verdicts.content_hi, content_hi)
-    # Two texts with the same upper half are next to none; the loop ends at once.
-    left = np.flatnonzero(at < len(verdicts.content_hi))
-    while len(left):
-        left = left[verdicts.content_hi[at[left]] == content_hi[left]]
-        same = verdicts.content_lo[at[left]] == content_lo[left]
-        said[left[same]] = verdicts.says[at[left[same]]]
-        left = left[~same]
-        at[left] += 1
-        left = left[at[left] < len(verdicts.content_hi)]
-    return said
 
 
 class Judgement(NamedTuple):

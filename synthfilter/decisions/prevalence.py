@@ -276,11 +276,11 @@ def _fit(docs: np.ndarray, table: np.ndarray, models: Models, evidence: float) -
     """
     # Counting n documents as n e / (n + e) of them is the coarsened likelihood.
     docs = docs * (evidence / (evidence + docs.sum()))
-    likelihood = np.zeros((LENGTHS, table.shape[-1]), np.float32)
+    flat = np.zeros((LENGTHS, table.shape[-1]), np.float32)
     for band in range(len(BANDS)):
         mine = _BAND_OF_LENGTH == band
-        likelihood[mine] = docs[mine].astype(np.float32) @ table[band]
-    likelihood = likelihood.reshape(LENGTHS, DRAWS, -1)
+        flat[mine] = docs[mine].astype(np.float32) @ table[band]
+    likelihood = flat.reshape(LENGTHS, DRAWS, -1)
     together = likelihood.sum(axis=0, dtype=np.float64) + np.log(
         _before(np.array(0.5), np.array(2.0))
     )

@@ -3,21 +3,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from synthfilter.core.claims import pack, tell_claims
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import WRITTEN, Evidence, Origin, Reason, Says
+from synthfilter.core.verdicts import Verdict
 from synthfilter.decisions.origin import (
     Judgement,
     OriginRules,
     OutsideEvidence,
-    Verdicts,
-    find_verdicts,
     judge,
 )
 from synthfilter.decisions.url_lists import read_url_list
+from synthfilter.decisions.verdicts import Effective
 
 HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
 KEPT, EMPTY = Reason.KEPT, Reason.UNUSABLE_EMPTY
@@ -275,30 +273,16 @@ def test_only_what_rests_on_the_detector_is_open() -> None:
     assert judge_all(documents, OriginRules("drop")).open.tolist() == found
 
 
-# The halves of content hashes clash on purpose.
-HASHES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), unique=True)
-
-
-@given(HASHES, HASHES)
-def test_verdicts_are_found_by_the_whole_content_hash(
-    known: list[tuple[int, int]], asked: list[tuple[int, int]]
-) -> None:
-    known.sort()
-    said = {pair: 1 + sum(pair) % 3 for pair in known}
-    hi, lo = np.array(known, np.uint64).reshape(-1, 2).T
-    verdicts = Verdicts(hi, lo, np.array([*said.values()], np.uint8))
-    at_hi, at_lo = np.array(asked, np.uint64).reshape(-1, 2).T
-    found = find_verdicts(verdicts, at_hi, at_lo)
-    assert found.tolist() == [said.get(pair, 0) for pair in asked]
-
-
 def test_outside_evidence_is_added_to_what_documents_say() -> None:
     outside = OutsideEvidence(
         human_urls=read_url_list(["paper.example"]),
         synthetic_urls=read_url_list(["paper.example/robots"]),
         human_before=1000,
-        verdicts=Verdicts(
-            np.array([7], np.uint64), np.array([8], np.uint64), np.array([3], np.uint8)
+        verdicts=Effective(
+            np.array([7], np.uint64),
+            np.array([8], np.uint64),
+            np.array([Verdict.REJECT], np.uint8),
+            "",
         ),
     )
     url = ["https://paper.example/a", "https://paper.example/robots/b", None, None]
@@ -315,6 +299,11 @@ def test_outside_evidence_is_added_to_what_documents_say() -> None:
         "date=human",
         "review=reject column=synthetic",
     ]
+
+
+def test_verdicts_are_what_evidence_says() -> None:
+    # They come as their codes.
+    assert [*Verdict] == [*Says]
 
 
 def test_nothing_known_adds_nothing() -> None:
