@@ -38,6 +38,10 @@ _KEPT = (
     schema.AI_SCORE,
     schema.BUILD_ID,
 )
+_DECLARATIONS = {
+    schema.EVIDENCE_NAMES[kind]
+    for kind in (schema.Evidence.DECLARED, schema.Evidence.COLUMN)
+}
 _HIT = re.compile(r"(\w+)=(\S+)")
 
 
@@ -209,8 +213,12 @@ def _claim_of(hits: dict[str, str]) -> str:
 
 def _is_open(hits: dict[str, str], asked: bool) -> bool:
     """Returns whether the detector decides who wrote a document, or might have."""
-    claim = _claim_of(hits)
-    return _REVIEW not in hits and (not claim or (asked and claim == _HUMAN))
+    if _REVIEW in hits:
+        return False
+    told = {kind: says for kind, says in hits.items() if kind != _DETECTOR}
+    # Nobody but a declaration says that it is human.
+    doubted = set(told) <= _DECLARATIONS and set(told.values()) == {_HUMAN}
+    return not told or (asked and doubted)
 
 
 def _thresholds_of(batch: pa.RecordBatch, threshold: Threshold) -> np.ndarray:

@@ -207,6 +207,25 @@ def test_evidence_of_earlier_sets_is_understood(
     assert list(parse_evidence(said, "human")) == list(expected)
 
 
+@pytest.mark.parametrize(
+    ("said", "asked", "open_"),
+    [
+        ("detector=human", False, True),
+        ("detector=synthetic declared=human", True, True),
+        ("declared=human", True, True),
+        ("declared=human", False, False),
+        ("column=human date=human", True, False),
+        ("declared=synthetic", True, False),
+        ("review=human declared=human", True, False),
+        ("mark=synthetic detector=synthetic", True, False),
+    ],
+)
+def test_the_detector_is_asked_where_nothing_better_speaks(
+    said: str, asked: bool, open_: bool
+) -> None:
+    assert review_sample._is_open(parse_evidence(said, "human"), asked) == open_
+
+
 # There and back.
 
 

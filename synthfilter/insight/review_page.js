@@ -152,7 +152,9 @@
       say("Nothing to take back.");
       return;
     }
-    said[documents[last.index].content_hash] = last.before;
+    // What was noted since stays.
+    const { note } = entry(last.index);
+    said[documents[last.index].content_hash] = { ...last.before, note };
     show(last.index);
     say(`Document ${last.index + 1}: taken back.`);
     save();

@@ -222,6 +222,10 @@ def test_undo_notes_buttons_and_help(open_page: Open, tmp_path: Path) -> None:
     made = download(page, tmp_path / "v.json")
     told = [(row["verdict"], row["note"]) for row in made["verdicts"]]
     assert told == [("reject", "hush, just a note: zzz"), ("unsure", None)]
+    # What is taken back is the verdict, not the note.
+    press(page, "z z")
+    at(page, 1, 3, 0)
+    expect(page.locator("#note")).to_have_value("hush, just a note: zzz")
 
 
 def test_each_reviewer_has_verdicts_of_their_own(
