@@ -33,6 +33,8 @@ from synthfilter.core.batches import (
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, minhash
+from synthfilter.decisions.groups import Grouping
+from synthfilter.decisions.summary import add_chosen
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_threshold
@@ -149,27 +151,26 @@ class Build(
         )
         settled = self._settle(annotated, identity, partitions, threshold)
         decided, capped = self._decide(settled, found, identity, inputs, beats)
+        weighted = schema.WEIGHT in parse_fields(self.fields)
         summary = check_sources(
-            sum_up(decided, self.unit), annotated, self.max_source_loss
+            sum_up(decided, self.unit, weighted), annotated, self.max_source_loss
         )
-        plan, bounds = plan_mixture(
-            decided,
-            summary,
-            self.unit,
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.target_size,
-            self.on_shortage,
+        plan, bounds = plan_mixture(decided, summary, self.rules(), weighted)
+        expected = (
+            decided
+            | "CountChosen"
+            >> beam.Map(decide.count_chosen, AsSingleton(plan), AsSingleton(bounds))
+            | "AddChosen" >> beam.CombineGlobally(add_chosen)
         )
         layout = summary | "PlanShards" >> beam.Map(
             plan_layout,
-            AsSingleton(plan),
+            AsSingleton(expected),
             AsSingleton(identity),
             self.max_shard_bytes,
             self.seed,
         )
         chosen = decided | "Choose" >> beam.FlatMap(
-            choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
+            choose_shards, AsSingleton(plan), AsSingleton(bounds), AsSingleton(layout)
         ).with_output_types(Keyed)
         evidence = functools.partial(
             tell_evidence, threshold=threshold, options=self._evidence()
@@ -194,6 +195,7 @@ class Build(
                 {"name": detector.name, "sha256": detector.sha256},
                 self.ledger,
                 self._near_copies(capped),
+                self.grouping(),
             )
         )
 
@@ -253,6 +255,7 @@ class Build(
                 self.max_ai_score,
                 self.language_policy,
                 self.keep,
+                self.grouping(),
             )
             | "GatherFacts"
             >> beam.ParDo(GatherBatches()).with_output_types(pa.RecordBatch)
@@ -347,6 +350,7 @@ class Build(
         writer = WriteShard(
             self.output,
             self.seed,
+            self.grouping(),
             where,
             evidence,
             self.rejected_text,
@@ -420,6 +424,7 @@ def judge_block(
     max_ai_score: float | None,
     language_policy: str,
     keep: Sequence[str],
+    grouping: Grouping,
 ) -> pa.RecordBatch:
     """Returns the judged rows of a block; see `decide.judge_facts`."""
     block, facts = element
@@ -432,6 +437,7 @@ def judge_block(
         max_ai_score,
         language_policy,
         keep,
+        grouping,
     )
 
 

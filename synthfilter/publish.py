@@ -17,7 +17,9 @@ from synthfilter.core import books, hashing, progress, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import decide, mixture
+from synthfilter.decisions import decide
+from synthfilter.decisions.cells import Bounds
+from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
 from synthfilter.decisions.summary import Summary
 from synthfilter.detection.lengths import Threshold
 from synthfilter.identity import BuildIdentity
@@ -42,27 +44,31 @@ class Layout:
 
 def plan_layout(
     summary: Summary,
-    plan: decide.MixturePlan,
+    chosen: np.ndarray,
     identity: BuildIdentity,
     max_shard_bytes: int,
     seed: int,
 ) -> Layout:
-    """Returns the build's id and the plan of its shards."""
-    key, declared, rows, *alive = summary.slices.T
-    expected = np.zeros(len(key))
-    for who, have in plan.available.items():
-        part = plan.targets.weight[who] / have if have else 0.0
-        expected += alive[who] * part
+    """Returns the build's id and the plan of its shards.
+
+    Args:
+      summary: Of all documents.
+      chosen: Bytes of each slice that are in the set; see `decide.count_chosen`.
+      identity: Which build this is.
+      max_shard_bytes: Bytes of text that a shard may hold.
+      seed: Of the random order of blocks.
+    """
+    key, declared, rows = summary.slices.T
     return Layout(
         identity.build_id,
-        plan_shards(key, declared, rows, expected, max_shard_bytes, seed),
+        plan_shards(key, declared, rows, chosen[:, 1], max_shard_bytes, seed),
     )
 
 
 def choose_shards(
     decided: pa.RecordBatch,
     plan: decide.MixturePlan,
-    bounds: Mapping[int, mixture.Bound],
+    bounds: Bounds,
     layout: Layout,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(shard, verdicts)`."""
@@ -77,6 +83,7 @@ class WriteShard(beam.DoFn):
     Args:
       output: The output folder.
       seed: Of the random order.
+      grouping: How the mixture tells documents apart.
       facts_path: Where the facts of a block are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
@@ -89,6 +96,7 @@ class WriteShard(beam.DoFn):
         self,
         output: str,
         seed: int,
+        grouping: Grouping,
         facts_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
@@ -98,6 +106,7 @@ class WriteShard(beam.DoFn):
         """Keeps the options."""
         self._output = output
         self._seed = seed
+        self._grouping = grouping
         self._facts_path = facts_path
         self._evidence = evidence
         self._rejected_text = rejected_text
@@ -118,6 +127,7 @@ class WriteShard(beam.DoFn):
         entered = books.empty_books()
         written = np.zeros((2, len(schema.UNITS)), np.int64)
         unscored = np.zeros(len(Origin), np.int64)
+        groups = no_groups(self._grouping)
         digests = []
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
             block = blocks[key]
@@ -142,6 +152,7 @@ class WriteShard(beam.DoFn):
             entered += decide.count_books(decisions)
             amounts, digest = measure_written(decisions, facts)
             written += amounts
+            groups += measure_groups(decisions, facts, self._grouping)
             unscored += count_unscored(decisions, facts)
             digests.append(digest)
         count = layout.shards.shards
@@ -154,7 +165,7 @@ class WriteShard(beam.DoFn):
         pa.default_memory_pool().release_unused()
         progress.beat(self._beats, "write", 1, int(written[:, 1].sum()), count)
         digest = hashing.add_digests(digests)
-        yield ShardRecord(files, entered, written, digest, unscored, uses)
+        yield ShardRecord(files, entered, written, digest, unscored, uses, groups)
 
 
 def measure_written(
@@ -171,6 +182,36 @@ def measure_written(
     row = column(decisions, schema.ROW)[each]
     hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
     return amounts, hashing.content_digest(hi[row], lo[row], who)
+
+
+def no_groups(grouping: Grouping) -> np.ndarray:
+    """Returns the amounts of nothing: int64 [groups and fresh documents, unit]."""
+    return np.zeros((len(grouping.names) + 1, len(schema.UNITS)), np.int64)
+
+
+def measure_groups(
+    decisions: pa.RecordBatch, facts: pa.RecordBatch, grouping: Grouping
+) -> np.ndarray:
+    """Returns what is written of one block by group, and of fresh documents."""
+    amounts = no_groups(grouping)
+    if grouping.is_plain():
+        return amounts
+    copies = column(decisions, schema.COPIES)
+    mine = facts.take(decisions.column(schema.ROW))
+    declared, origin = (
+        column(decisions, name) for name in (schema.DECLARED, schema.ORIGIN)
+    )
+    group = find_groups(mine, declared, origin, grouping)
+    fresh = np.zeros(len(group), bool)
+    if grouping.fresh_from is not None:
+        fresh = find_fresh(mine, group, grouping.fresh_from)
+    kept = copies > 0
+    for i, unit in enumerate(schema.UNITS):
+        weight = copies * decide.weights(decisions, unit).astype(np.int64)
+        size = len(grouping.names)
+        amounts[:-1, i] = np.bincount(group[kept], weight[kept], size)
+        amounts[-1, i] = weight[fresh].sum()
+    return amounts
 
 
 def count_unscored(decisions: pa.RecordBatch, facts: pa.RecordBatch) -> np.ndarray:
@@ -265,6 +306,7 @@ def commit_build(
     detector: Mapping[str, str],
     ledger: str | None,
     near_copies: Mapping[str, int] | None,
+    grouping: Grouping,
 ) -> dict[str, Any]:
     """Checks the books, publishes the manifest, tells the ledger; returns the manifest.
 
@@ -289,6 +331,7 @@ def commit_build(
         shards=written,
         rows_read=sum(b.rows for b in found if b.declared != Origin.REFERENCE),
         limited_by=plan.targets.limited_by,
+        shares=describe_groups(written, plan, grouping, options),
         near_copies=near_copies,
     )
     manifest.commit(output, made)
@@ -298,6 +341,40 @@ def commit_build(
         commit_use(ledger, layout.build_id, read_written(output, uses), now)
     manifest.release(output)
     return made
+
+
+def describe_groups(
+    written: Sequence[ShardRecord],
+    plan: decide.MixturePlan,
+    grouping: Grouping,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns what the manifest says of groups and fresh documents, if asked for."""
+    got = sum((shard.groups for shard in written), no_groups(grouping))
+    said: dict[str, Any] = {}
+    if options["mixture"]:
+        said["groups"] = {
+            name: {
+                "asked": target.asked,
+                "available": target.available,
+                "got": _by_unit(got[grouping.names.index(name)]),
+            }
+            for name, target in plan.targets.groups.items()
+        }
+    if options["min_fresh"] is not None:
+        unit = schema.UNITS.index(options["unit"])
+        whole = sum(int(shard.written[:, unit].sum()) for shard in written)
+        said["fresh"] = {
+            "after": options["fresh_after"],
+            "asked": options["min_fresh"],
+            "share": int(got[-1, unit]) / whole,
+            "got": _by_unit(got[-1]),
+        }
+    return said
+
+
+def _by_unit(amounts: np.ndarray) -> dict[str, int]:
+    return dict(zip(schema.UNITS, amounts.tolist(), strict=True))
 
 
 def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:

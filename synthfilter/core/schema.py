@@ -50,6 +50,9 @@ USES = "uses"
 DEPTH = "depth"
 PARENTS = "parents"
 SIGNATURE = "signature"
+GROUP = "group"
+STRATUM = "stratum"
+FRESH = "fresh"
 
 UNITS = ("docs", "bytes", "words")
 
@@ -118,6 +121,7 @@ class Reason(enum.IntEnum):
     USED_BEFORE = 11
     TOO_DEEP = 12
     MIXTURE = 13
+    NO_GROUP = 14
 
 
 # Origins of what may be written.
@@ -151,7 +155,8 @@ REASON_TEXTS = {
     Reason.NEAR_COPY: "nearly the text of a kept document that ranks higher",
     Reason.USED_BEFORE: "used, it or a near copy, in max_uses builds before",
     Reason.TOO_DEEP: "more than max_generation rounds from human text",
-    Reason.MIXTURE: "more of its origin than the share or size asked for",
+    Reason.MIXTURE: "more of its group than the share or size asked for",
+    Reason.NO_GROUP: "in no group of the mixture",
 }
 
 # Computed from one document alone; the sidecar of a block. No text. Claims are those of
@@ -181,6 +186,16 @@ FACTS = pa.schema(
     ]
 )
 
+# What the mixture knows a document by: its group, one number for those in none; the key
+# of its stratum; whether it is fresh; and its weight in the random order.
+NO_GROUP = 255
+_MIXED = [
+    (GROUP, pa.uint8()),
+    (STRATUM, pa.int64()),
+    (FRESH, pa.uint8()),
+    (WEIGHT, pa.float32()),
+]
+
 # What travels of a document until copies are found: where it is, and what decides.
 JUDGED = pa.schema(
     [
@@ -196,6 +211,7 @@ JUDGED = pa.schema(
         (DECLARED, pa.uint8()),
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
+        *_MIXED,
     ]
 )
 
@@ -225,14 +241,17 @@ DECIDED = pa.schema(
         (DECLARED, pa.uint8()),
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
+        *_MIXED,
         *_MATCH,
     ]
 )
 
+_BEFORE_CHOICE = (RANK, SOURCE_KEY, *(name for name, _ in _MIXED))
+
 # And with the last decision: how often it is in the set.
 DECISION = pa.schema(
     [
-        *(field for field in DECIDED if field.name not in (RANK, SOURCE_KEY)),
+        *(field for field in DECIDED if field.name not in _BEFORE_CHOICE),
         (COPIES, pa.int32()),
     ]
 )

@@ -32,6 +32,7 @@ class ShardRecord:
       digest: Of what was written (`core.hashing.content_digest`).
       unscored: Documents with text that have no score: int64 [declared origin].
       uses: What a ledger is to be told of it: a file below the output folder, or None.
+      groups: What was written by group of the mixture: int64 [groups, unit].
     """
 
     files: tuple[FileRecord, ...]
@@ -42,6 +43,9 @@ class ShardRecord:
         default_factory=lambda: np.zeros(len(Origin), np.int64)
     )
     uses: str | None = None
+    groups: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((1, len(UNITS)), np.int64)
+    )
 
 
 def claim_output(folder: str) -> None:
@@ -76,8 +80,21 @@ def make_manifest(
     rows_read: int,
     limited_by: str | None,
     near_copies: Mapping[str, int] | None = None,
+    shares: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a build.
+
+    Args:
+      build_id: Which build it is.
+      version: Of synthfilter.
+      options: That the content depends on.
+      detector: What scored.
+      inputs: What was read.
+      shards: What was written.
+      rows_read: How many documents were read.
+      limited_by: Why the set is not all that was asked for; None if it is.
+      near_copies: How near copies were sought; None if they were not.
+      shares: What else there is to say of shares.
 
     Raises:
       RuntimeError: the books do not balance.
@@ -98,6 +115,7 @@ def make_manifest(
             **{name: options.get(name) for name in _ASKED},
             "got": _shares(written),
             "limited_by": limited_by,
+            **(shares or {}),
         },
         "detector": dict(detector),
         "near_copies": near_copies,
