@@ -22,7 +22,6 @@ from planted import plant
 from synthfilter.core.profiles import Profiles, count_profiles
 from synthfilter.decisions.prevalence import (
     CONFIDENCE,
-    EVIDENCE,
     Observed,
     estimate_prevalence,
     observe,
@@ -187,7 +186,7 @@ def check(
     cases: Sequence[Case],
     profiles: Profiles,
     known: np.ndarray,
-    evidence: float = EVIDENCE,
+    evidence: float | None = None,
 ) -> list[Outcome]:
     """Returns what each method makes of each case.
 
@@ -196,7 +195,7 @@ def check(
       cases: The mixtures.
       profiles: For the estimate.
       known: The rows that the other methods have their rates of.
-      evidence: For the estimate.
+      evidence: For the estimate; None for the usual one.
     """
     observed = look(scored, cases)
     found = estimate_prevalence(observed, profiles, CONFIDENCE, evidence)

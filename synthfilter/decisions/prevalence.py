@@ -41,8 +41,11 @@ CONFIDENCE = 0.9
 SHAPE = (LENGTHS, BINS, 2)
 """Of the cells of a group: length, score, not flagged or flagged."""
 
-EVIDENCE = 40.0
-"""What any number of documents counts as at most, for intervals."""
+EVIDENCE, EVIDENCE_OWN = 40.0, 120.0
+"""What any number of documents counts as at most, for intervals.
+
+The second where all profiles are of the user's own text.
+"""
 _EVIDENCE_OF_MEAN = 200.0
 """The same for estimates: the likely rather than all that cannot be excluded."""
 _PURE = 0.1
@@ -182,23 +185,28 @@ def observe(
       groups: How many groups there are.
     """
     known = np.flatnonzero(~np.isnan(score))
-    place = (
-        group[known],
-        length_bins(words[known]),
-        score_bins(score[known]),
-        flagged[known].astype(np.int64),
+    shape = (groups, *SHAPE)
+    place = np.ravel_multi_index(
+        (
+            group[known],
+            length_bins(words[known]),
+            score_bins(score[known]),
+            flagged[known].astype(np.int64),
+        ),
+        shape,
     )
-    docs, sums = (np.zeros((groups, *SHAPE), np.int64) for _ in range(2))
-    np.add.at(docs, place, 1)
-    np.add.at(sums, place, weight[known])
-    return Observed(docs, sums)
+    cells = groups * LENGTHS * BINS * 2
+    docs = np.bincount(place, minlength=cells)
+    # Sums of whole numbers are exact as float64 up to 2^53.
+    sums = np.bincount(place, weight[known], cells).astype(np.int64)
+    return Observed(docs.reshape(shape), sums.reshape(shape))
 
 
 def estimate_prevalence(
     observed: Observed,
     profiles: Profiles | None,
     confidence: float = CONFIDENCE,
-    evidence: float = EVIDENCE,
+    evidence: float | None = None,
 ) -> Prevalence:
     """Returns how much of what was observed is machine-written, by group.
 
@@ -208,7 +216,7 @@ def estimate_prevalence(
       profiles: What the detector's scores look like; None: unknown.
       confidence: Of the intervals.
       evidence: What any number of documents counts as at most, for intervals: the
-        less, the wider.
+        less, the wider. None for `EVIDENCE`, or `EVIDENCE_OWN`.
 
     Raises:
       ValueError: The confidence is not above 0 and below 1.
@@ -227,12 +235,13 @@ def estimate_prevalence(
         _confidence=confidence,
     )
     if profiles is not None and models is not None:
+        usual = EVIDENCE_OWN if all(profiles.own) else EVIDENCE
         docs = observed.docs.sum(axis=-1).astype(np.float64)
         table = _log_table(models)
         fits = [
             _Fits(
                 _fit(of_group, table, models, _EVIDENCE_OF_MEAN),
-                _fit(of_group, table, models, evidence),
+                _fit(of_group, table, models, evidence or usual),
             )
             for of_group in docs
         ]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthfilter.core.profiles import count_profiles, join_profiles
+from synthfilter.core.profiles import Profiles, count_profiles, join_profiles
 from synthfilter.decisions.prevalence import (
     SHAPE,
     Observed,
@@ -226,3 +226,23 @@ def test_moved_scores_keep_their_sum_and_move_by_so_many_bins(bins):
     assert moved.sum() == pytest.approx(1)
     middle = (moved * np.arange(64)).sum()
     assert middle == pytest.approx(np.clip(30 + bins, 0, 63), abs=0.6)
+
+
+def test_profiles_of_ones_own_text_make_the_interval_narrower():
+    observed = look_at(700, 300)
+    both = Profiles(PROFILES.sources, PROFILES.counts, (True, True))
+    own, other = (estimate_prevalence(observed, p).all for p in (both, PROFILES))
+    assert own.low <= 0.3 <= own.high
+    assert own.high - own.low < other.high - other.low
+
+
+def test_less_evidence_makes_it_wider():
+    observed = look_at(700, 300)
+    widths = [
+        found.high - found.low
+        for found in (
+            estimate_prevalence(observed, PROFILES, evidence=evidence).all
+            for evidence in (10, 50, 250)
+        )
+    ]
+    assert widths == sorted(widths, reverse=True)
