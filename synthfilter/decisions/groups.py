@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthfilter.core import schema
-from synthfilter.core.batches import column
 from synthfilter.core.hashing import hash_names
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions.rules import HUMAN, SYNTHETIC, group_names, parse_day
@@ -84,7 +83,7 @@ def tell_groups(
         schema.GROUP: group,
         schema.STRATUM: stratum,
         schema.FRESH: fresh,
-        schema.WEIGHT: column(facts, schema.WEIGHT),
+        schema.WEIGHT: facts.column(schema.WEIGHT).to_numpy(),
         schema.REASON: np.where(left_out, np.uint8(Reason.NO_GROUP), reason),
     }
 
