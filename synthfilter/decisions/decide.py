@@ -18,8 +18,9 @@ from synthfilter.core.uses import partition_of_hash
 from synthfilter.decisions import cells, mixture
 from synthfilter.decisions.cells import Bounds, Choice
 from synthfilter.decisions.copies import find_exact_copies, rank_documents
+from synthfilter.decisions.counted import COUNTED
 from synthfilter.decisions.groups import PLAIN, Grouping, tell_groups
-from synthfilter.decisions.mixture import COUNTED, Targets
+from synthfilter.decisions.mixture import Targets
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence, judge
 from synthfilter.decisions.rules import MixtureRules
 from synthfilter.decisions.summary import (

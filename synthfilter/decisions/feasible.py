@@ -277,7 +277,7 @@ def _crossing(
     span: tuple[Fraction, Fraction | None],
     kinks: Iterable[Fraction],
 ) -> Fraction:
-    """Returns where a rising function of straight pieces is zero, or an end."""
+    """Returns where a rising function of straight pieces is zero, or the near end."""
     start, stop = span
     if excess(start) >= 0:
         return start

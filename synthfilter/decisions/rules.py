@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -46,8 +47,14 @@ class MixtureRules:
     caps: Mapping[str, float] = dataclasses.field(default_factory=dict)
     min_fresh: float | None = None
 
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The groups in the order of their numbers."""
+        return group_names(self.mixture)
+
+    @functools.cached_property
     def listed(self) -> tuple[str, ...]:
-        """Returns the groups of the set."""
+        """The groups of the set."""
         return group_names(self.mixture, only_listed=True)
 
     def times(self, group: str) -> int:
@@ -144,7 +151,7 @@ def _check_shares(rules: MixtureRules) -> None:
     if abs(total - 1) > _TOLERANCE:
         said = " + ".join(f"{share:g}" for share in rules.mixture.values())
         raise UserError(f"the shares of mixture must add up to 1, got {said}")
-    if len(group_names(rules.mixture)) > MAX_GROUPS:
+    if len(rules.names) > MAX_GROUPS:
         raise UserError(f"mixture takes up to {MAX_GROUPS - 2} categories")
     human = rules.mixture.get(HUMAN, 0.0)
     if rules.min_fresh is not None and rules.min_fresh > human:
@@ -155,7 +162,7 @@ def _check_shares(rules: MixtureRules) -> None:
 
 
 def _check_groups(rules: MixtureRules) -> None:
-    known = rules.listed()
+    known = rules.listed
     for option in ("protect", "repeat", "floors", "caps"):
         for name in getattr(rules, option):
             if name not in known:

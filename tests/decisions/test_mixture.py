@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from synthfilter.core.errors import ShortageError
 from synthfilter.decisions.cells import Cells
-from synthfilter.decisions.mixture import Targets, count_shares, fill, plan_targets
+from synthfilter.decisions.counted import count_shares
+from synthfilter.decisions.mixture import Targets, plan_targets
 from synthfilter.decisions.rules import MixtureRules, Shortage, check_rules
+from synthfilter.decisions.strata import fill
 
 SHRINK, FAIL = Shortage("shrink"), Shortage("fail")
 # Codes of cells: documents of a group, and of the human one fresh, core, or both.
@@ -247,7 +249,7 @@ def check_cells(
         assert 0 <= target <= have * times
         if code & CORE or name in rules.protect:
             assert target >= have
-    for name in rules.listed():
+    for name in rules.listed:
         got = sum(t for code, t in targets.items() if NAMES[code >> 2] == name)
         assert rules.floors.get(name, 0) <= got <= rules.caps.get(name, math.inf)
     if rules.min_fresh:

@@ -74,7 +74,7 @@ def test_groups_by_origin_have_the_first_numbers() -> None:
     assert group_names(mixture) == ("human", "synthetic", "code", "prose")
     assert group_names(mixture, only_listed=True) == ("synthetic", "code", "prose")
     assert group_names({}, only_listed=True) == ("human", "synthetic")
-    assert MixtureRules(mixture=mixture).listed() == ("synthetic", "code", "prose")
+    assert MixtureRules(mixture=mixture).listed == ("synthetic", "code", "prose")
 
 
 def test_a_group_repeats_as_it_says_and_else_as_the_shortage_says() -> None:
