@@ -34,7 +34,9 @@ from synthfilter.core.batches import (
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, minhash
+from synthfilter.decisions.groups import Grouping
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence
+from synthfilter.decisions.summary import add_chosen
 from synthfilter.decisions.verdicts import check_max_error
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
@@ -63,7 +65,7 @@ from synthfilter.reuse import (
     settle_and_mark,
 )
 from synthfilter.sources import check_sources
-from synthfilter.truth import find_truth, name_groups
+from synthfilter.truth import find_truth, name_groups, true_shares
 
 # Facts are decided on in partitions of about this much input.
 _PARTITION_BYTES = 256 << 20
@@ -103,6 +105,7 @@ class Build(
     def expand(self, root: Any) -> beam.PCollection:
         """Wires the build into a pipeline; lists the inputs and claims the output."""
         inputs = self.list_inputs()
+        self.check_reviews()
         manifest.claim_output(self.output)
         return self.build_from(root, inputs)
 
@@ -117,6 +120,11 @@ class Build(
                 Origin.CORE: self.core,
             }
         )
+
+    def check_reviews(self) -> None:
+        """Raises ShortageError if reviewers found too many errors, or saw too few."""
+        if self.max_error is not None and self.ledger is not None:
+            check_max_error(read_verdicts(self.ledger), self.max_error)
 
     def cache_folder(self) -> str:
         """Returns the folder for facts that outlive the build."""
@@ -144,8 +152,6 @@ class Build(
         outside = read_outside_evidence(
             self.human_urls, self.synthetic_urls, self.human_before, self.ledger
         )
-        if self.max_error is not None and self.ledger is not None:
-            check_max_error(read_verdicts(self.ledger), self.max_error)
         options = _content_options(self, detector, threshold, outside)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
@@ -168,31 +174,45 @@ class Build(
             self.on_shortage,
         )
         archive = digest_archive(annotated)
+        weighted = schema.WEIGHT in parse_fields(self.fields)
         summary = check_archive(
-            sum_up(decided, self.unit), archive, self.ledger, self.replace_core
+            sum_up(decided, self.unit, weighted),
+            archive,
+            self.ledger,
+            self.replace_core,
         )
         summary = check_sources(summary, annotated, self.max_source_loss)
         plan, bounds = plan_mixture(
             decided,
             summary,
-            self.unit,
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.target_size,
-            self.on_shortage,
+            self.rules(),
+            weighted,
+            truth | "TrueShares" >> beam.Map(true_shares, self.count == "estimated"),
+        )
+        expected = (
+            decided
+            | "CountChosen"
+            >> beam.Map(decide.count_chosen, AsSingleton(plan), AsSingleton(bounds))
+            | "AddChosen" >> beam.CombineGlobally(add_chosen)
         )
         layout = summary | "PlanShards" >> beam.Map(
             plan_layout,
-            AsSingleton(plan),
+            AsSingleton(expected),
             AsSingleton(identity),
             self.max_shard_bytes,
             self.seed,
         )
         chosen = decided | "Choose" >> beam.FlatMap(
-            choose_shards, AsSingleton(plan), AsDict(bounds), AsSingleton(layout)
+            choose_shards, AsSingleton(plan), AsSingleton(bounds), AsSingleton(layout)
         ).with_output_types(Keyed)
         evidence = functools.partial(
-            tell_evidence, threshold=threshold, options=self._evidence()
+            tell_evidence,
+            threshold=threshold,
+            options=self._evidence(),
+            conflicts=(
+                f"marked_human={self.marked_human}",
+                f"early_synthetic={self.early_synthetic}",
+            ),
         )
         names = annotated | "NameGroups" >> beam.FlatMap(
             name_groups, AsSingleton(truth)
@@ -220,6 +240,7 @@ class Build(
                 {"name": detector.name, "sha256": detector.sha256},
                 self.ledger,
                 self._near_copies(capped),
+                self.grouping(),
             )
         )
 
@@ -279,6 +300,7 @@ class Build(
                 self.origin_rules(),
                 outside,
                 self.keep,
+                self.grouping(),
             )
             | "GatherFacts"
             >> beam.ParDo(GatherBatches()).with_output_types(pa.RecordBatch)
@@ -382,6 +404,7 @@ class Build(
             self.output,
             self.seed,
             self.unit,
+            self.grouping(),
             where,
             evidence,
             self.rejected_text,
@@ -455,6 +478,7 @@ def judge_block(
     rules: OriginRules,
     outside: OutsideEvidence,
     keep: Sequence[str],
+    grouping: Grouping,
 ) -> pa.RecordBatch:
     """Returns the judged rows of a block; see `decide.judge_facts`."""
     block, facts = element
@@ -466,6 +490,7 @@ def judge_block(
         rules,
         outside,
         keep,
+        grouping,
     )
 
 

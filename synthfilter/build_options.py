@@ -7,7 +7,7 @@ import dataclasses
 from typing import Optional
 
 from synthfilter.core.errors import UserError
-from synthfilter.decisions import copies, minhash, mixture, reuse
+from synthfilter.decisions import copies, groups, minhash, reuse, rules
 from synthfilter.decisions.origin import OriginRules
 from synthfilter.detection.thresholds import check_threshold_options
 from synthfilter.evidence import parse_human_before
@@ -107,7 +107,7 @@ class OriginOptions:
     def check_origin(self) -> None:
         """Raises UserError for a value that cannot be."""
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
-        mixture.check_fraction("max_ai_score", self.max_ai_score)
+        rules.check_fraction("max_ai_score", self.max_ai_score)
         self.origin_rules()
         parse_human_before(self.human_before)
         if self.count not in COUNTS:
@@ -156,7 +156,7 @@ class CopyOptions:
             minhash.choose_bands(self.near_duplicates)
         check_words("shingle_words", self.shingle_words)
         check_words("against_ngrams", self.against_ngrams)
-        mixture.check_fraction("max_source_loss", self.max_source_loss)
+        rules.check_fraction("max_source_loss", self.max_source_loss)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -189,7 +189,7 @@ class ReuseOptions:
     def check_reuse(self) -> None:
         """Raises UserError for a value that cannot be."""
         reuse.check_reuse(self.max_uses, self.max_generation, self.unknown_generation)
-        mixture.check_fraction("max_error", self.max_error)
+        rules.check_fraction("max_error", self.max_error)
         if self.max_uses is not None and self.ledger is None:
             raise UserError("max_uses needs ledger, where earlier uses are counted")
         if self.max_error is not None and self.ledger is None:
@@ -203,6 +203,22 @@ class MixtureOptions:
     Args:
       synthetic_fraction: Share of synthetic text to reach, 0 to 1.
       max_synthetic_fraction: Share of synthetic text not to exceed, 0 to 1.
+      mixture: Share of each group instead, such as human=0.5 synthetic=0.3 code=0.2,
+        together 1. Any other name than human and synthetic is a category, the value of
+        a field of that name, whoever wrote the text; what is in no group is left out.
+      protect: Groups of which every document must be in.
+      repeat: How often documents of a group may be in, if a share, a floor or the size
+        asks for more than there is; overrides on_shortage.
+      floors: Least amount of a group, in the unit; to be reached, within one document.
+      caps: Greatest amount of a group, in the unit. Shares hold all the same: the set
+        is smaller.
+      fresh_after: Human documents created after this day, such as 2022-11-30, are
+        fresh.
+      min_fresh: Share of the set that is to be fresh at least; within the human part,
+        fresh documents come first as far as that needs.
+      strata: Hold shares, fresh or not, in every language, source or category by
+        itself; floors and caps are split in proportion to the text. What has none is
+        one stratum.
       unit: What shares and sizes are counted in: docs, bytes or words.
       target_size: Size of the whole set in that unit; without it, as large as the
         text allows.
@@ -213,20 +229,47 @@ class MixtureOptions:
 
     synthetic_fraction: Optional[float] = None
     max_synthetic_fraction: Optional[float] = None
+    mixture: dict[str, float] = dataclasses.field(default_factory=dict)
+    protect: list[str] = dataclasses.field(default_factory=list)
+    repeat: dict[str, int] = dataclasses.field(default_factory=dict)
+    floors: dict[str, float] = dataclasses.field(default_factory=dict)
+    caps: dict[str, float] = dataclasses.field(default_factory=dict)
+    fresh_after: Optional[str] = None
+    min_fresh: Optional[float] = None
+    strata: Optional[str] = None
     unit: str = "words"
     target_size: Optional[int] = None
     on_shortage: str = "shrink"
     seed: int = 0
 
     def check_mixture(self) -> None:
-        """Raises UserError for a value that cannot be."""
-        mixture.check_mixture(
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.unit,
-            self.target_size,
-            self.on_shortage,
+        """Raises UserError for a value that cannot be; sorts the groups."""
+        for name in ("mixture", "repeat", "floors", "caps"):
+            setattr(self, name, dict(sorted(getattr(self, name).items())))
+        self.protect = sorted(set(self.protect))
+        rules.check_rules(self.rules())
+        rules.check_fresh(self.fresh_after, self.min_fresh)
+        rules.check_strata(self.strata)
+
+    def rules(self) -> rules.MixtureRules:
+        """Returns what is asked of the mixture."""
+        return rules.MixtureRules(
+            unit=self.unit,
+            synthetic_fraction=self.synthetic_fraction,
+            max_synthetic_fraction=self.max_synthetic_fraction,
+            mixture=self.mixture,
+            target_size=self.target_size,
+            shortage=rules.parse_shortage(self.on_shortage),
+            protect=self.protect,
+            repeat=self.repeat,
+            floors=self.floors,
+            caps=self.caps,
+            min_fresh=self.min_fresh,
         )
+
+    def grouping(self) -> groups.Grouping:
+        """Returns how the mixture tells documents apart."""
+        return groups.make_grouping(self.mixture, self.fresh_after, self.strata)
 
 
 @dataclasses.dataclass(kw_only=True)

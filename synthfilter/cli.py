@@ -106,6 +106,7 @@ def _build(options: argparse.Namespace) -> int:
         raise UserError(f"workers must be at least 1, got {options.workers}")
     reporter = Reporter(options.quiet)
     inputs = build.list_inputs()
+    build.check_reviews()
     show_inputs(build, inputs, reporter)
     detector = load_detector(build.detector)
     threshold = build.choose_threshold(detector)

@@ -125,6 +125,8 @@ class Reporter:
     def show_manifest(self, folder: str, manifest: Mapping[str, Any]) -> None:
         """Prints the books, the shares and the shards of a build."""
         self.console.print(_books_table(manifest["books"]))
+        if "groups" in manifest["shares"]:
+            self.console.print(_groups_table(manifest["shares"]))
         for line in describe_shares(manifest["shares"]):
             self.say(line)
         for line in describe_unscored(manifest["detector"].get("unscored", {})):
@@ -275,6 +277,26 @@ def _cells(
     return [f"{count:,}" for count in [*counts, sum(counts)]]
 
 
+def _groups_table(shares: Mapping[str, Any]) -> Table:
+    """Returns what was asked of each group of the mixture, and what was got."""
+    unit = shares["unit"]
+    table = Table(box=box.SIMPLE, title=f"groups, in {unit}", title_justify="left")
+    table.add_column("")
+    for name in ("available", "got", "asked", "share"):
+        table.add_column(name, justify="right")
+    whole = sum(group["got"][unit] for group in shares["groups"].values())
+    for name, group in shares["groups"].items():
+        got = group["got"][unit]
+        table.add_row(
+            name,
+            f"{group['available']:,}",
+            f"{got:,}",
+            f"{group['asked']:.2%}",
+            f"{got / whole:.2%}",
+        )
+    return table
+
+
 def describe_shares(shares: Mapping[str, Any]) -> list[str]:
     """Returns the share asked for and what was got, in words."""
     unit = shares["unit"]
@@ -306,6 +328,12 @@ def describe_shares(shares: Mapping[str, Any]) -> list[str]:
     if shares["target_size"] is not None:
         size = f"size: asked {shares['target_size']:,} {unit}, got {total:,}"
     lines.append(size)
+    if "fresh" in shares:
+        fresh = shares["fresh"]
+        lines.append(
+            f"fresh human share of {unit}: asked at least {fresh['asked']:.2%}, got "
+            f"{fresh['share']:.2%}, created after {fresh['after']}"
+        )
     if shares["limited_by"]:
         lines.append(f"limited by {shares['limited_by']}")
     return lines

@@ -10,21 +10,23 @@ read a document again by, so it travels: once to find copies, once to its shard.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.pvalue import AsDict, AsSingleton
+from apache_beam.pvalue import AsSingleton
 
 from synthfilter.annotate import COLUMNS, annotate
 from synthfilter.build_options import MixtureOptions
 from synthfilter.core import hashing, schema
 from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import copies, decide, mixture
+from synthfilter.decisions import copies, decide
+from synthfilter.decisions.cells import Bounds
+from synthfilter.decisions.groups import PLAIN, Grouping, tell_groups
 from synthfilter.decisions.origin import OriginRules, judge
 from synthfilter.detection.detector import load_detector
 from synthfilter.detection.lengths import Threshold
@@ -218,24 +220,20 @@ class Mix(MixtureOptions, beam.PTransform):
         carried = (
             as_batches(documents, packing)
             | "Carry"
-            >> beam.Map(carry_documents, packing, ()).with_output_types(pa.RecordBatch)
+            >> beam.Map(
+                carry_documents, packing, (), self.grouping()
+            ).with_output_types(pa.RecordBatch)
             | "Order"
             >> beam.Map(order_carried, self.seed).with_output_types(pa.RecordBatch)
         )
         facts = carried | "Facts" >> beam.Map(decided_facts).with_output_types(
             pa.RecordBatch
         )
-        plan, bounds = plan_mixture(
-            facts,
-            sum_up(facts, self.unit),
-            self.unit,
-            self.synthetic_fraction,
-            self.max_synthetic_fraction,
-            self.target_size,
-            self.on_shortage,
-        )
+        weighted = schema.WEIGHT in parse_fields(self.fields)
+        summary = sum_up(facts, self.unit, weighted)
+        plan, bounds = plan_mixture(facts, summary, self.rules(), weighted)
         chosen = carried | "Choose" >> beam.Map(
-            choose_carried, AsSingleton(plan), AsDict(bounds)
+            choose_carried, AsSingleton(plan), AsSingleton(bounds)
         ).with_output_types(pa.RecordBatch)
         return _kept_and_dropped(chosen, packing)
 
@@ -259,7 +257,7 @@ def _kept_and_dropped(
 
 
 def carry_documents(
-    elements: Any, packing: Packing, keep: Sequence[str]
+    elements: Any, packing: Packing, keep: Sequence[str], grouping: Grouping = PLAIN
 ) -> pa.RecordBatch:
     """Returns the elements with what is decided on beside them (`schema.JUDGED`)."""
     documents = packing.documents(elements, COLUMNS)
@@ -272,11 +270,12 @@ def carry_documents(
         schema.BLOCK: hash_rows(payload).view(np.int64),
         schema.ROW: np.zeros(len(origin), np.int32),
         schema.RANK: decide.rank_facts(facts, origin, origin, keep),
-        schema.SOURCE_KEY: decide.source_keys(facts.column(schema.SOURCE)),
+        schema.SOURCE_KEY: hashing.hash_names(facts.column(schema.SOURCE)),
         schema.DECLARED: origin,
         schema.ORIGIN: origin,
         # What was said of origins is settled in this one.
         schema.SUSPICION: np.zeros(len(origin), np.uint8),
+        **tell_groups(facts, origin, origin, column(facts, schema.REASON), grouping),
     }
     return carry(payload, {name: known[name] for name in schema.JUDGED.names})
 
@@ -338,7 +337,7 @@ def decided_facts(carried: pa.RecordBatch) -> pa.RecordBatch:
 def choose_carried(
     carried: pa.RecordBatch,
     plan: decide.MixturePlan,
-    bounds: Mapping[int, mixture.Bound],
+    bounds: Bounds,
 ) -> pa.RecordBatch:
     """Returns payloads with decisions: how often kept, or a reason."""
     payload, decided = split_carried(carried)

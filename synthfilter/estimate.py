@@ -1,11 +1,14 @@
 """A dry run: what a build would come to, estimated from a sample; writes nothing."""
 
+import collections
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthfilter.annotate import COLUMNS, annotate
@@ -15,6 +18,7 @@ from synthfilter.core import schema
 from synthfilter.core.batches import column, concat_batches
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, mixture
+from synthfilter.decisions.cells import Cells
 from synthfilter.decisions.copies import find_exact_copies
 from synthfilter.detection.detector import Detector
 from synthfilter.detection.lengths import Threshold
@@ -30,6 +34,14 @@ _SAMPLED_DOCUMENTS = 500
 _FIXED_SECONDS = 3.0
 
 
+class _Place(NamedTuple):
+    """A cell, by stratum and code, and an origin."""
+
+    stratum: int
+    code: int
+    origin: int
+
+
 @dataclasses.dataclass
 class _Group:
     """What a sample says of all the files of one declared origin."""
@@ -40,10 +52,8 @@ class _Group:
     unscored: float = 0.0
     filtered: float = 0.0
     copies: float = 0.0
-    # Weight that is still in, by decided origin and unit.
-    alive: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros((2, len(schema.UNITS)))
-    )
+    # Weight that is still in, by cell and decided origin, in each unit.
+    alive: dict[_Place, np.ndarray] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     bytes: float = 0.0
 
@@ -62,27 +72,32 @@ def estimate_build(
         files = [file for file in inputs if file.declared == who]
         groups.append(_estimate_group(build, files, detector, threshold, who))
     groups = [group for group in groups if group.documents]
-    alive = np.sum([group.alive for group in groups], axis=0).astype(np.int64)
+    kept, targets = _plan(build, groups)
+    return [*_describe_groups(groups), *_describe_set(build, groups, kept, targets)]
+
+
+def _plan(build: Build, groups: Sequence[_Group]) -> tuple[np.ndarray, mixture.Targets]:
+    """Returns what is kept, by origin and unit, and the targets of the mixture."""
     unit = schema.UNITS.index(build.unit)
-    available = {who: int(alive[who, unit]) for who in (Origin.HUMAN, Origin.SYNTHETIC)}
-    targets = mixture.plan_targets(
-        available,
-        build.synthetic_fraction,
-        build.max_synthetic_fraction,
-        build.target_size,
-        mixture.parse_shortage(build.on_shortage),
-        build.unit,
-    )
-    part = np.array(
-        [
-            targets.weight[who] / total if total else 0
-            for who, total in available.items()
-        ]
-    )
-    return [
-        *_describe_groups(groups),
-        *_describe_set(build, groups, alive, part, targets),
-    ]
+    available: collections.Counter[tuple[int, int]] = collections.Counter()
+    for group in groups:
+        for place, amounts in group.alive.items():
+            available[place[:2]] += amounts[unit]
+    places = sorted(available)
+    rows = [(*place, int(available[place])) for place in places]
+    cells = Cells(*np.array(rows, np.int64).reshape(-1, 3).T)
+    targets = mixture.plan_targets(cells, build.rules())
+    part = {
+        place: target / weight if weight else 0.0
+        for place, target, weight in zip(
+            places, targets.weight.tolist(), cells.weight.tolist(), strict=True
+        )
+    }
+    kept = np.zeros((2, len(schema.UNITS)))
+    for group in groups:
+        for place, amounts in group.alive.items():
+            kept[place.origin] += amounts * part[place[:2]]
+    return kept, targets
 
 
 def _estimate_group(
@@ -123,7 +138,7 @@ def _add_sample(
     facts = annotate(sample.documents, scorer, build.max_document_bytes)
     seconds = sample.seconds + time.perf_counter() - start + _write_seconds(sample)
     judged = _judge(facts, group.declared, build, threshold)
-    reason, origin = column(judged, schema.REASON), column(judged, schema.ORIGIN)
+    reason = column(judged, schema.REASON)
     seen = judged.num_rows
     weight = rows / seen
     alive = reason == Reason.KEPT
@@ -142,9 +157,7 @@ def _add_sample(
     group.unscored += float(unscored.sum()) * weight
     group.filtered += float((~alive & ~unusable).sum()) * weight
     group.copies += share * rows
-    for i, unit in enumerate(schema.UNITS):
-        amount = np.bincount(origin[alive], decide.weights(judged, unit)[alive], 2)
-        group.alive[:, i] += amount[:2] * weight * (1 - share)
+    _add_alive(group, judged, weight * (1 - share))
     group.seconds += seconds * weight
     group.bytes += float(column(judged, schema.BYTES).sum()) * weight
 
@@ -163,7 +176,24 @@ def _judge(
         build.origin_rules(),
         outside,
         build.keep,
+        build.grouping(),
     )
+
+
+def _add_alive(group: _Group, judged: pa.RecordBatch, times: float) -> None:
+    """Adds what is still in of a sample that stands for so many times its weight."""
+    mixed = decide.keep_alive(judged)
+    mixed = mixed.filter(pc.not_equal(mixed.column(schema.GROUP), schema.NO_GROUP))
+    amounts = np.stack([decide.weights(mixed, unit) for unit in schema.UNITS], axis=1)
+    places = zip(
+        column(mixed, schema.STRATUM).tolist(),
+        decide.cell_codes(mixed).tolist(),
+        column(mixed, schema.ORIGIN).tolist(),
+        strict=True,
+    )
+    for place, amount in zip(places, amounts, strict=True):
+        seen = group.alive.setdefault(_Place(*place), np.zeros(len(schema.UNITS)))
+        seen += amount * times
 
 
 def _write_seconds(sample: Sample) -> float:
@@ -194,11 +224,9 @@ def _describe_groups(groups: Sequence[_Group]) -> list[str]:
 def _describe_set(
     build: Build,
     groups: Sequence[_Group],
-    alive: np.ndarray,
-    part: np.ndarray,
+    kept: np.ndarray,
     targets: mixture.Targets,
 ) -> list[str]:
-    kept = alive * part[:, None]
     unit = schema.UNITS.index(build.unit)
     total = kept[:, unit].sum()
     share = kept[Origin.SYNTHETIC, unit] / total if total else 0.0

@@ -12,7 +12,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import ORIGIN_NAMES, Origin
 from synthfilter.core.text import count_words, normalise, text_buffers
-from synthfilter.decisions.mixture import check_fraction
+from synthfilter.decisions.rules import check_fraction
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import (

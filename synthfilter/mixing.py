@@ -10,15 +10,19 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
 from synthfilter.core.batches import Keyed
-from synthfilter.decisions import decide, mixture
+from synthfilter.decisions import decide
+from synthfilter.decisions.cells import join_bounds
+from synthfilter.decisions.rules import MixtureRules
 from synthfilter.decisions.summary import add_summaries
 
 
-def sum_up(decided: beam.PCollection, unit: str) -> beam.PCollection:
+def sum_up(
+    decided: beam.PCollection, unit: str, weighted: bool = False
+) -> beam.PCollection:
     """Returns the one `Summary` of `schema.DECIDED` batches."""
     return (
         decided
-        | "Summarise" >> beam.Map(decide.summarise, unit)
+        | "Summarise" >> beam.Map(decide.summarise, unit, weighted)
         | "AddSummaries" >> beam.CombineGlobally(add_summaries)
     )
 
@@ -26,38 +30,32 @@ def sum_up(decided: beam.PCollection, unit: str) -> beam.PCollection:
 def plan_mixture(
     decided: beam.PCollection,
     summary: beam.PCollection,
-    unit: str,
-    synthetic_fraction: Optional[float],
-    max_synthetic_fraction: Optional[float],
-    target_size: Optional[int],
-    on_shortage: str,
+    rules: MixtureRules,
+    weighted: bool = False,
+    true_shares: Optional[beam.PCollection] = None,
 ) -> tuple[beam.PCollection, beam.PCollection]:
-    """Returns the one `MixturePlan`, and `(origin, Bound)` where a choice ends.
+    """Returns the one `MixturePlan`, and the one `Bounds` where its choices end.
 
     Args:
       decided: `schema.DECIDED` batches.
       summary: What `sum_up` returned for them.
-      unit: See `mixture.plan_targets`, as for the rest.
-      synthetic_fraction: See there.
-      max_synthetic_fraction: See there.
-      target_size: See there.
-      on_shortage: See `mixture.parse_shortage`.
+      rules: What is asked.
+      weighted: Whether documents weigh differently in the random order.
+      true_shares: The one `(human, synthetic)`: how much of what counts as either is
+        synthetic; None where marks are counted.
     """
+    asked = [] if true_shares is None else [AsSingleton(true_shares)]
     plan = summary | "PlanMixture" >> beam.Map(
-        decide.plan_mixture,
-        unit,
-        synthetic_fraction,
-        max_synthetic_fraction,
-        target_size,
-        mixture.parse_shortage(on_shortage),
+        decide.plan_mixture, rules, weighted, *asked
     )
     bounds = (
         decided
         | "BoundaryRows"
-        >> beam.FlatMap(
-            decide.boundary_rows, AsSingleton(plan), unit
-        ).with_output_types(Keyed)
-        | "SameOrigin" >> beam.GroupByKey()
-        | "FindBounds" >> beam.Map(decide.find_bound, AsSingleton(plan))
+        >> beam.FlatMap(decide.boundary_rows, AsSingleton(plan)).with_output_types(
+            Keyed
+        )
+        | "SameCells" >> beam.GroupByKey()
+        | "FindBounds" >> beam.Map(decide.find_bounds, AsSingleton(plan))
+        | "JoinBounds" >> beam.CombineGlobally(join_bounds)
     )
     return plan, bounds

@@ -19,7 +19,9 @@ from synthfilter.core.batches import column, concat_batches, split_by_key
 from synthfilter.core.claims import count_conflicts, no_conflicts
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import decide, mixture
+from synthfilter.decisions import decide
+from synthfilter.decisions.cells import Bounds
+from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
 from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
 from synthfilter.decisions.truth import Truth, tell_prevalence, tell_shares
@@ -47,27 +49,31 @@ class Layout:
 
 def plan_layout(
     summary: Summary,
-    plan: decide.MixturePlan,
+    chosen: np.ndarray,
     identity: BuildIdentity,
     max_shard_bytes: int,
     seed: int,
 ) -> Layout:
-    """Returns the build's id and the plan of its shards."""
-    key, declared, rows, *alive = summary.slices.T
-    expected = np.zeros(len(key))
-    for who, have in plan.available.items():
-        part = plan.targets.weight[who] / have if have else 0.0
-        expected += alive[who] * part
+    """Returns the build's id and the plan of its shards.
+
+    Args:
+      summary: Of all documents.
+      chosen: Bytes of each slice that are in the set; see `decide.count_chosen`.
+      identity: Which build this is.
+      max_shard_bytes: Bytes of text that a shard may hold.
+      seed: Of the random order of blocks.
+    """
+    key, declared, rows = summary.slices.T
     return Layout(
         identity.build_id,
-        plan_shards(key, declared, rows, expected, max_shard_bytes, seed),
+        plan_shards(key, declared, rows, chosen[:, 1], max_shard_bytes, seed),
     )
 
 
 def choose_shards(
     decided: pa.RecordBatch,
     plan: decide.MixturePlan,
-    bounds: Mapping[int, mixture.Bound],
+    bounds: Bounds,
     layout: Layout,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(shard, verdicts)`."""
@@ -83,6 +89,7 @@ class WriteShard(beam.DoFn):
       output: The output folder.
       seed: Of the random order.
       unit: Of the shares.
+      grouping: How the mixture tells documents apart.
       facts_path: Where the facts of a block are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
@@ -96,6 +103,7 @@ class WriteShard(beam.DoFn):
         output: str,
         seed: int,
         unit: str,
+        grouping: Grouping,
         facts_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
@@ -106,6 +114,7 @@ class WriteShard(beam.DoFn):
         self._output = output
         self._seed = seed
         self._unit = unit
+        self._grouping = grouping
         self._facts_path = facts_path
         self._evidence = evidence
         self._rejected_text = rejected_text
@@ -128,6 +137,7 @@ class WriteShard(beam.DoFn):
         unscored = np.zeros(len(Origin), np.int64)
         conflicts = no_conflicts()
         asked = [np.zeros((0, 2), np.int64)]
+        groups = no_groups(self._grouping)
         digests = []
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
             block = blocks[key]
@@ -152,6 +162,7 @@ class WriteShard(beam.DoFn):
             entered += decide.count_books(decisions)
             amounts, digest = measure_written(decisions, facts)
             written += amounts
+            groups += measure_groups(decisions, facts, self._grouping)
             unscored += count_unscored(decisions, facts)
             conflicts += count_conflicts(
                 column(decisions, schema.CLAIMS), column(decisions, schema.ORIGIN)
@@ -177,6 +188,7 @@ class WriteShard(beam.DoFn):
             conflicts,
             add_weights(np.concatenate(asked)),
             uses,
+            groups,
         )
 
 
@@ -215,12 +227,42 @@ def measure_asked(
     row = pa.array(column(decisions, schema.ROW)[mine])
     key = group_keys(
         column(decisions, schema.DECLARED)[mine],
-        decide.source_keys(facts.column(schema.SOURCE).take(row)),
+        hashing.hash_names(facts.column(schema.SOURCE).take(row)),
     )
     words = column(decisions, schema.WORDS)[mine]
     key |= cell_numbers(words, suspicions[mine])
     weight = decide.weights(decisions, unit)[mine] * copies[mine]
     return add_weights(np.stack([key.view(np.int64), weight], axis=1))
+
+
+def no_groups(grouping: Grouping) -> np.ndarray:
+    """Returns the amounts of nothing: int64 [groups and fresh documents, unit]."""
+    return np.zeros((len(grouping.names) + 1, len(schema.UNITS)), np.int64)
+
+
+def measure_groups(
+    decisions: pa.RecordBatch, facts: pa.RecordBatch, grouping: Grouping
+) -> np.ndarray:
+    """Returns what is written of one block by group, and of fresh documents."""
+    amounts = no_groups(grouping)
+    if grouping.is_plain():
+        return amounts
+    copies = column(decisions, schema.COPIES)
+    mine = facts.take(decisions.column(schema.ROW))
+    declared, origin = (
+        column(decisions, name) for name in (schema.DECLARED, schema.ORIGIN)
+    )
+    group = find_groups(mine, declared, origin, grouping)
+    fresh = np.zeros(len(group), bool)
+    if grouping.fresh_from is not None:
+        fresh = find_fresh(mine, group, grouping.fresh_from)
+    kept = copies > 0
+    for i, unit in enumerate(schema.UNITS):
+        weight = copies * decide.weights(decisions, unit).astype(np.int64)
+        size = len(grouping.names)
+        amounts[:-1, i] = np.bincount(group[kept], weight[kept], size)
+        amounts[-1, i] = weight[fresh].sum()
+    return amounts
 
 
 def count_unscored(decisions: pa.RecordBatch, facts: pa.RecordBatch) -> np.ndarray:
@@ -253,7 +295,10 @@ def unscored_shares(written: Sequence[ShardRecord]) -> dict[str, dict[str, Any]]
 
 
 def tell_evidence(
-    decisions: pa.RecordBatch, threshold: Threshold, options: Mapping[Reason, str]
+    decisions: pa.RecordBatch,
+    threshold: Threshold,
+    options: Mapping[Reason, str],
+    conflicts: Sequence[str],
 ) -> pa.Array:
     """Returns what to say beside the reasons of `schema.DECISION` rows.
 
@@ -261,6 +306,7 @@ def tell_evidence(
       decisions: The rows.
       threshold: That human documents have reached.
       options: What to say of the options behind other reasons.
+      conflicts: What to say of conflicts about human and about synthetic documents.
     """
     reason = column(decisions, schema.REASON)
     said = pa.array([options.get(each) for each in Reason], pa.string())
@@ -269,6 +315,9 @@ def tell_evidence(
     bands = threshold.bands_of(column(decisions, schema.WORDS))
     flagged = pa.array(reason == Reason.HUMAN_SCORED_SYNTHETIC)
     said = pc.if_else(flagged, reached.take(pa.array(bands)), said)
+    disputed = pa.array(reason == Reason.CONFLICT)
+    origin = decisions.column(schema.ORIGIN)
+    said = pc.if_else(disputed, pa.array(conflicts, pa.string()).take(origin), said)
     similarity = column(decisions, schema.SIMILARITY)
     match = hashing.hex_hashes(
         column(decisions, schema.MATCH_HI), column(decisions, schema.MATCH_LO)
@@ -318,6 +367,7 @@ def commit_build(
     detector: Mapping[str, str],
     ledger: str | None,
     near_copies: Mapping[str, int] | None,
+    grouping: Grouping,
 ) -> dict[str, Any]:
     """Checks the books, publishes the manifest, tells the ledger; returns the manifest.
 
@@ -342,8 +392,11 @@ def commit_build(
         shards=written,
         rows_read=sum(b.rows for b in found if b.declared != Origin.REFERENCE),
         limited_by=plan.targets.limited_by,
-        estimated=tell_estimate(truth, written, options["unit"]),
         prevalence=tell_prevalence(truth, dict(names)),
+        shares={
+            **tell_estimate(truth, written, options),
+            **describe_groups(written, plan, grouping, options),
+        },
         near_copies=near_copies,
         core=tell_archive(archive),
     )
@@ -359,22 +412,31 @@ def commit_build(
 
 
 def tell_estimate(
-    truth: Truth, written: Sequence[ShardRecord], unit: str
+    truth: Truth, written: Sequence[ShardRecord], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns what the manifest says of the share of a set that is really synthetic.
 
     Args:
       truth: What is likely.
       written: What is in the set.
-      unit: Of the shares.
+      options: That the content depends on.
     """
+    asked_for = (
+        options["synthetic_fraction"],
+        options["max_synthetic_fraction"],
+        options["mixture"].get("synthetic"),
+    )
     asked = np.concatenate([np.zeros((0, 2), np.int64), *(s.asked for s in written)])
-    at = schema.UNITS.index(unit)
+    at = schema.UNITS.index(options["unit"])
     human, synthetic = (
         sum(int(shard.written[who, at]) for shard in written)
         for who in (Origin.HUMAN, Origin.SYNTHETIC)
     )
-    return tell_shares(truth, asked, human, synthetic)
+    return {
+        "asked": next((share for share in asked_for if share is not None), None),
+        "counts": options["count"],
+        **tell_shares(truth, asked, human, synthetic),
+    }
 
 
 def tell_archive(archive: Iterable[ArchiveFile]) -> dict[str, Any] | None:
@@ -390,6 +452,40 @@ def tell_archive(archive: Iterable[ArchiveFile]) -> dict[str, Any] | None:
         },
         "files": [dataclasses.asdict(file) for file in files],
     }
+
+
+def describe_groups(
+    written: Sequence[ShardRecord],
+    plan: decide.MixturePlan,
+    grouping: Grouping,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns what the manifest says of groups and fresh documents, if asked for."""
+    got = sum((shard.groups for shard in written), no_groups(grouping))
+    said: dict[str, Any] = {}
+    if options["mixture"]:
+        said["groups"] = {
+            name: {
+                "asked": target.asked,
+                "available": target.available,
+                "got": _by_unit(got[grouping.names.index(name)]),
+            }
+            for name, target in plan.targets.groups.items()
+        }
+    if options["min_fresh"] is not None:
+        unit = schema.UNITS.index(options["unit"])
+        whole = sum(int(shard.written[:, unit].sum()) for shard in written)
+        said["fresh"] = {
+            "after": options["fresh_after"],
+            "asked": options["min_fresh"],
+            "share": int(got[-1, unit]) / whole,
+            "got": _by_unit(got[-1]),
+        }
+    return said
+
+
+def _by_unit(amounts: np.ndarray) -> dict[str, int]:
+    return dict(zip(schema.UNITS, amounts.tolist(), strict=True))
 
 
 def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 
 from synthfilter.core import schema
 from synthfilter.core.errors import ShortageError
-from synthfilter.decisions.decide import source_keys
+from synthfilter.core.hashing import hash_names
 from synthfilter.decisions.summary import Summary, heavy_losses
 from synthfilter.inputs.blocks import Block
 
@@ -47,7 +47,7 @@ def name_sources(
         return
     names = element[1].column(schema.SOURCE).unique()
     wanted = lost[:, 0].view(np.uint64)
-    for key, name in zip(source_keys(names).tolist(), names.to_pylist(), strict=True):
+    for key, name in zip(hash_names(names).tolist(), names.to_pylist(), strict=True):
         if name is not None and key in wanted:
             # Beam cannot encode a number of 64 bits without a sign.
             yield f"{key:016x}", name

@@ -13,10 +13,12 @@ from apache_beam.pvalue import AsSingleton
 
 from synthfilter.core import schema
 from synthfilter.core.batches import column, with_values
+from synthfilter.core.hashing import hash_names
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions.decide import source_keys, weights
-from synthfilter.decisions.mixture import parse_shortage
+from synthfilter.decisions.decide import weights
+from synthfilter.decisions.mixture import COUNTED
+from synthfilter.decisions.rules import parse_shortage
 from synthfilter.decisions.survey import Survey, add_surveys, group_keys, survey
 from synthfilter.decisions.truth import Truth, estimate_truth, is_suspect
 from synthfilter.inputs.blocks import Block
@@ -99,7 +101,7 @@ def name_groups(
     block, facts = element
     names = facts.column(schema.SOURCE).unique()
     declared = np.full(len(names), block.declared, np.uint8)
-    keys = group_keys(declared, source_keys(names))
+    keys = group_keys(declared, hash_names(names))
     mine = truth.groups.number(keys) < len(truth.groups.keys)
     for key, name, wanted in zip(
         keys.tolist(), names.to_pylist(), mine.tolist(), strict=True
@@ -108,3 +110,15 @@ def name_groups(
             said = schema.ORIGIN_NAMES[block.declared]
             # Beam cannot encode a number of 64 bits without a sign.
             yield f"{key:016x}", f"{said}: {name or 'no source'}"
+
+
+def true_shares(truth: Truth, estimated: bool) -> tuple[float, float]:
+    """Returns how much of what counts as human and as synthetic is synthetic.
+
+    Args:
+      truth: What is likely.
+      estimated: Whether to go by that; else by what it counts as.
+    """
+    if not estimated:
+        return COUNTED
+    return truth.human_share, truth.synthetic_share

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from synthfilter.core.errors import ShortageError
-from synthfilter.decisions.decide import source_keys
+from synthfilter.core.hashing import hash_names
 from synthfilter.decisions.summary import Summary
 from synthfilter.sources import check_losses
 
@@ -97,7 +97,7 @@ def test_two_workers_say_the_same_line(workshop, capsys) -> None:
 
 def test_five_sources_are_named_and_the_others_counted() -> None:
     names = [f"site {number}" for number in range(7)]
-    keys = source_keys(pa.array(names)).view(np.int64)
+    keys = hash_names(pa.array(names)).view(np.int64)
     counts = np.stack([keys, np.full(7, 2000), np.arange(1001, 1008)], axis=1)
     in_hex = [f"{key:016x}" for key in keys.view(np.uint64).tolist()]
     known = list(zip(in_hex, names, strict=True))

@@ -21,6 +21,13 @@ def hash_texts(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return pairs[:, 0], pairs[:, 1]
 
 
+def hash_names(names: pa.Array) -> np.ndarray:
+    """Returns a uint64 for each name, 0 for null."""
+    coded = names.dictionary_encode()
+    hashed = np.append(hash_texts(coded.dictionary)[0], np.uint64(0))
+    return hashed[coded.indices.fill_null(len(coded.dictionary)).to_numpy()]
+
+
 def hex_hashes(hi: np.ndarray, lo: np.ndarray) -> pa.Array:
     """Returns the 128-bit hashes as strings of 32 hexadecimal digits."""
     digits = np.stack([hi, lo], axis=1).astype(">u8").tobytes().hex()

@@ -52,6 +52,9 @@ USES = "uses"
 DEPTH = "depth"
 PARENTS = "parents"
 SIGNATURE = "signature"
+GROUP = "group"
+STRATUM = "stratum"
+FRESH = "fresh"
 
 UNITS = ("docs", "bytes", "words")
 
@@ -116,14 +119,15 @@ class Reason(enum.IntEnum):
     CONFLICT = 6
     HUMAN_SCORED_SYNTHETIC = 7
     SCORE_TOO_HIGH = 8
-    SHARED_NGRAMS = 9
-    REFERENCE_COPY = 10
-    EXACT_COPY = 11
-    NEAR_COPY = 12
-    USED_BEFORE = 13
-    TOO_DEEP = 14
-    SUSPECT = 15
-    MIXTURE = 16
+    NO_GROUP = 9
+    SHARED_NGRAMS = 10
+    REFERENCE_COPY = 11
+    EXACT_COPY = 12
+    NEAR_COPY = 13
+    USED_BEFORE = 14
+    TOO_DEEP = 15
+    SUSPECT = 16
+    MIXTURE = 17
 
 
 # Origins of what may be written.
@@ -153,14 +157,15 @@ REASON_TEXTS = {
     Reason.CONFLICT: "what is said of its origin disagrees",
     Reason.HUMAN_SCORED_SYNTHETIC: "declared human, scored as machine text",
     Reason.SCORE_TOO_HIGH: "synthetic and above max_ai_score",
+    Reason.NO_GROUP: "in no group of the mixture",
     Reason.SHARED_NGRAMS: "shares a run of words with the reference set",
     Reason.REFERENCE_COPY: "a copy or near copy of a reference document",
     Reason.EXACT_COPY: "the same text as a document that ranks higher",
     Reason.NEAR_COPY: "nearly the text of a kept document that ranks higher",
     Reason.USED_BEFORE: "used, it or a near copy, in max_uses builds before",
     Reason.TOO_DEEP: "more than max_generation rounds from human text",
-    Reason.SUSPECT: "counted human, but likely enough hidden machine text",
-    Reason.MIXTURE: "more of its origin than the share or size asked for",
+    Reason.SUSPECT: "counts as human, but is likely enough to be hidden machine text",
+    Reason.MIXTURE: "more of its group than the share or size asked for",
 }
 
 # Computed from one document alone; the sidecar of a block. No text. Claims are those of
@@ -193,6 +198,15 @@ FACTS = pa.schema(
 # What is said of a document's origin, the detector's word included; and how suspect it
 # is, see `decisions.survey.suspicion`.
 _SAID = [(CLAIMS, pa.uint16()), (SUSPICION, pa.uint8())]
+# What the mixture knows a document by: its group, one number for those in none; the key
+# of its stratum; whether it is fresh; and its weight in the random order.
+NO_GROUP = 255
+_MIXED = [
+    (GROUP, pa.uint8()),
+    (STRATUM, pa.int64()),
+    (FRESH, pa.uint8()),
+    (WEIGHT, pa.float32()),
+]
 
 # What travels of a document until copies are found: where it is, and what decides.
 JUDGED = pa.schema(
@@ -210,6 +224,7 @@ JUDGED = pa.schema(
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
         *_SAID,
+        *_MIXED,
     ]
 )
 
@@ -240,14 +255,17 @@ DECIDED = pa.schema(
         (ORIGIN, pa.uint8()),
         (REASON, pa.uint8()),
         *_SAID,
+        *_MIXED,
         *_MATCH,
     ]
 )
 
+_BEFORE_CHOICE = (RANK, SOURCE_KEY, *(name for name, _ in _MIXED))
+
 # And with the last decision: how often it is in the set.
 DECISION = pa.schema(
     [
-        *(field for field in DECIDED if field.name not in (RANK, SOURCE_KEY)),
+        *(field for field in DECIDED if field.name not in _BEFORE_CHOICE),
         (COPIES, pa.int32()),
     ]
 )

@@ -4,7 +4,7 @@ facts -> judge -> (by content) -> settle_copies -> summarise -> bounds -> choose
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +12,27 @@ import pyarrow as pa
 from synthfilter.core import books, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
 from synthfilter.core.errors import ShortageError
-from synthfilter.core.hashing import hash_texts, mix, order_hash
+from synthfilter.core.hashing import hash_names, mix, order_hash
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.core.uses import partition_of_hash
-from synthfilter.decisions import mixture
+from synthfilter.decisions import cells, mixture
+from synthfilter.decisions.cells import Bounds, Choice
 from synthfilter.decisions.copies import find_exact_copies, rank_documents
-from synthfilter.decisions.mixture import Bound, Selection, Shortage, Targets
+from synthfilter.decisions.groups import PLAIN, Grouping, tell_groups
+from synthfilter.decisions.mixture import COUNTED, Targets
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence, judge
-from synthfilter.decisions.summary import Summary, sum_slices, sum_sources
+from synthfilter.decisions.rules import MixtureRules
+from synthfilter.decisions.summary import (
+    Summary,
+    sum_chosen,
+    sum_slices,
+    sum_sources,
+)
 from synthfilter.decisions.survey import suspicion
+from synthfilter.decisions.weighted import weighted_keys
 
 _NO_TIME = np.iinfo(np.int64).max
+_BOUND_PARTITIONS = 64
 
 
 def judge_facts(
@@ -33,6 +43,7 @@ def judge_facts(
     rules: OriginRules,
     outside: OutsideEvidence,
     keep: Sequence[str],
+    grouping: Grouping = PLAIN,
 ) -> pa.RecordBatch:
     """Returns `schema.JUDGED` rows for the facts of one block.
 
@@ -44,6 +55,7 @@ def judge_facts(
       rules: What conflicts and scores do.
       outside: What is known of origins besides.
       keep: Which of several copies stays, see `copies.rank_documents`.
+      grouping: How the mixture tells documents apart.
     """
     rows = facts.num_rows
     named = np.full(rows, declared, np.uint8)
@@ -60,12 +72,12 @@ def judge_facts(
         schema.BLOCK: np.full(rows, block, np.int64),
         schema.ROW: np.arange(rows, dtype=np.int32),
         schema.RANK: rank_facts(facts, named, found.origin, keep),
-        schema.SOURCE_KEY: source_keys(facts.column(schema.SOURCE)),
+        schema.SOURCE_KEY: hash_names(facts.column(schema.SOURCE)),
         schema.DECLARED: named,
         schema.ORIGIN: found.origin,
-        schema.REASON: found.reason,
         schema.CLAIMS: found.claims,
         schema.SUSPICION: suspicion(score, score >= threshold, found.open),
+        **tell_groups(facts, named, found.origin, found.reason, grouping),
     }
     return pa.RecordBatch.from_arrays(
         [
@@ -83,13 +95,6 @@ def rank_facts(
     created = facts.column(schema.CREATED).fill_null(_NO_TIME).to_numpy()
     reviewed, size = column(facts, schema.REVIEWED), column(facts, schema.BYTES)
     return rank_documents(keep, declared, who, reviewed, size, created)
-
-
-def source_keys(source: pa.Array) -> np.ndarray:
-    """Returns a uint64 for each name of a source, 0 for none."""
-    coded = source.dictionary_encode()
-    names = np.append(hash_texts(coded.dictionary)[0], np.uint64(0))
-    return names[coded.indices.fill_null(len(coded.dictionary)).to_numpy()]
 
 
 def split_by_content(
@@ -159,24 +164,53 @@ def leave_reference(decided: pa.RecordBatch) -> pa.RecordBatch:
     return decided if mine.all() else decided.filter(pa.array(mine))
 
 
-def summarise(decided: pa.RecordBatch, unit: str) -> Summary:
-    """Returns the summary of `schema.DECIDED` rows."""
+def summarise(decided: pa.RecordBatch, unit: str, weighted: bool = False) -> Summary:
+    """Returns the summary of `schema.DECIDED` rows.
+
+    Args:
+      decided: The rows.
+      unit: The unit of weights.
+      weighted: Whether documents weigh differently in the random order.
+    """
     value = {name: column(decided, name) for name in schema.DECIDED.names}
-    alive = value[schema.REASON] == Reason.KEPT
-    who = value[schema.ORIGIN]
+    mixed = keep_alive(decided)
     return Summary(
         books=count_books(decided),
-        weights=mixture.histogram(
-            who[alive], value[schema.ORDER][alive], weights(decided, unit)[alive]
+        weights=cells.histogram(
+            column(mixed, schema.STRATUM),
+            cell_codes(mixed),
+            order_keys(mixed, weighted),
+            weights(mixed, unit),
         ),
         slices=sum_slices(
             schema.slice_keys(value[schema.BLOCK], value[schema.ROW]),
             value[schema.DECLARED],
-            who,
-            np.where(alive, value[schema.BYTES], 0),
         ),
         sources=sum_sources(value[schema.SOURCE_KEY], value[schema.REASON]),
     )
+
+
+def keep_alive(decided: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the rows that are still in."""
+    alive = column(decided, schema.REASON) == Reason.KEPT
+    return decided if alive.all() else decided.filter(pa.array(alive))
+
+
+def cell_codes(decided: pa.RecordBatch) -> np.ndarray:
+    """Returns the code of each document's cell in its stratum; see `cells`."""
+    return cells.cell_codes(
+        column(decided, schema.GROUP),
+        column(decided, schema.FRESH),
+        column(decided, schema.DECLARED) == Origin.CORE,
+    )
+
+
+def order_keys(decided: pa.RecordBatch, weighted: bool) -> np.ndarray:
+    """Returns the place of each document in the order of its cell, uint64."""
+    order = column(decided, schema.ORDER)
+    if not weighted:
+        return order
+    return weighted_keys(order, column(decided, schema.WEIGHT))
 
 
 def count_books(decisions: pa.RecordBatch) -> np.ndarray:
@@ -192,126 +226,134 @@ def weights(rows: pa.RecordBatch, unit: str) -> np.ndarray:
     return column(rows, {"bytes": schema.BYTES, "words": schema.WORDS}[unit])
 
 
-@dataclasses.dataclass(frozen=True)
-class Boundary:
-    """Where the choice among the documents of one origin ends, to a bin.
+@dataclasses.dataclass(frozen=True, eq=False)
+class MixturePlan:
+    """What the mixture is to be, and how far that settles which documents are in it.
 
     Attributes:
-      copies: How often every document is in the set.
-      bin: The bin of the order in which the choice ends; None: it takes none or all.
-      rest: The weight to choose within the bin.
+      targets: What each cell and group is to weigh.
+      choice: The cells, and what is settled in each.
+      unit: The unit of weights.
+      weighted: Whether documents weigh differently in the random order.
     """
 
-    copies: int
-    bin: int | None = None
-    rest: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class MixturePlan:
-    """What the mixture is to be, and how far that settles which documents are in it."""
-
-    available: Mapping[Origin, int]
     targets: Targets
-    boundaries: Mapping[Origin, Boundary]
+    choice: Choice
+    unit: str
+    weighted: bool
 
 
 def plan_mixture(
     summary: Summary,
-    unit: str,
-    synthetic_fraction: float | None,
-    max_synthetic_fraction: float | None,
-    target_size: int | None,
-    shortage: Shortage,
+    rules: MixtureRules,
+    weighted: bool = False,
+    true_shares: tuple[float, float] = COUNTED,
 ) -> MixturePlan:
     """Returns the plan for what is left after copies; see `mixture.plan_targets`.
 
+    Args:
+      summary: Of all documents.
+      rules: What is asked.
+      weighted: Whether documents weigh differently in the random order.
+      true_shares: How much of what counts as human, and as synthetic, is synthetic.
+
     Raises:
-      ShortageError: the policy is to fail on a shortage, and there is one; or
-        nothing would be kept.
+      ShortageError: what is asked cannot be; or the policy is to fail on a shortage,
+        and there is one; or nothing would be kept.
     """
-    human, synthetic = (int(part) for part in summary.weights.sum(axis=1))
-    available = {Origin.HUMAN: human, Origin.SYNTHETIC: synthetic}
-    targets = mixture.plan_targets(
-        available,
-        synthetic_fraction,
-        max_synthetic_fraction,
-        target_size,
-        shortage,
-        unit,
-    )
-    if not any(targets.weight.values()):
+    available = cells.sum_cells(summary.weights)
+    targets = mixture.plan_targets(available, rules, *true_shares)
+    if not targets.weight.any():
         cause = f" for lack of {targets.limited_by}" if targets.limited_by else ""
+        *most, last = (f"{g.available} {name}" for name, g in targets.groups.items())
+        have = f"{', '.join(most)} and {last}" if most else last
         raise ShortageError(
-            f"the set would be empty{cause}: {human} human and {synthetic} synthetic "
-            f"{unit} are left after filters and copies; see the shares and filters "
-            "asked for"
+            f"the set would be empty{cause}: {have} {rules.unit} are left after "
+            "filters and copies; see the shares and filters asked for"
         )
-    boundaries = {}
-    for who, total in available.items():
-        copies, rest = mixture.split_target(targets.weight[who], total)
-        cut = mixture.boundary(summary.weights[who], rest)
-        boundaries[who] = Boundary(copies, *cut) if cut else Boundary(copies)
-    return MixturePlan(available, targets, boundaries)
+    choice = cells.settle_choice(summary.weights, available, targets.weight, targets.up)
+    return MixturePlan(targets, choice, rules.unit, weighted)
 
 
 def boundary_rows(
-    decided: pa.RecordBatch, plan: MixturePlan, unit: str
+    decided: pa.RecordBatch, plan: MixturePlan
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yields `(origin, rows)` of the documents among which a bound must be found."""
-    order = column(decided, schema.ORDER)
-    alive = column(decided, schema.REASON) == Reason.KEPT
-    for who, boundary in plan.boundaries.items():
-        if boundary.bin is None:
-            continue
-        inside = mixture.bins(order) == boundary.bin
-        mine = alive & inside & (column(decided, schema.ORIGIN) == who)
-        if mine.any():
-            keys = pa.RecordBatch.from_pydict(
-                {
-                    schema.ORDER: order,
-                    schema.IDENTITY: decided.column(schema.IDENTITY),
-                    "weight": weights(decided, unit),
-                }
-            )
-            yield int(who), keys.filter(pa.array(mine))
+    """Yields `(partition, rows)` of the documents among which a bound must be found."""
+    mixed = keep_alive(decided)
+    cell = _find_cells(mixed, plan)
+    key = order_keys(mixed, plan.weighted)
+    rows = np.flatnonzero(cells.bins(key) == plan.choice.bin[cell])
+    if not len(rows):
+        return
+    found = {
+        "cell": cell[rows],
+        "key": key[rows],
+        schema.ORDER: column(mixed, schema.ORDER)[rows],
+        schema.IDENTITY: column(mixed, schema.IDENTITY)[rows],
+        "weight": weights(mixed, plan.unit)[rows],
+    }
+    batch = pa.RecordBatch.from_pydict(found)
+    yield from split_by_key(batch, found["cell"] % _BOUND_PARTITIONS)
 
 
-def find_bound(
+def find_bounds(
     element: tuple[int, Iterable[pa.RecordBatch]], plan: MixturePlan
-) -> tuple[int, Bound]:
-    """Returns `(origin, the first document in order that is no longer chosen)`."""
-    who, batches = element
-    rows = concat_batches(batches)
-    order, identity, weight = (
-        column(rows, name) for name in (schema.ORDER, schema.IDENTITY, "weight")
+) -> Bounds:
+    """Returns the bounds of the cells of a partition."""
+    rows = concat_batches(element[1])
+    return cells.find_bounds(
+        plan.choice, *(column(rows, name) for name in rows.schema.names)
     )
-    rest = plan.boundaries[Origin(who)].rest
-    return who, mixture.bound_in_bin(order, identity, weight, rest)
 
 
 def choose(
-    decided: pa.RecordBatch, plan: MixturePlan, bounds: Mapping[int, Bound]
+    decided: pa.RecordBatch, plan: MixturePlan, bounds: Bounds
 ) -> pa.RecordBatch:
     """Returns `schema.DECISION` rows: what was still in is kept, or left out now."""
-    value = {name: column(decided, name) for name in schema.DECIDED.names}
-    alive = value[schema.REASON] == Reason.KEPT
-    copies = np.zeros(len(alive), np.int32)
-    for who, boundary in plan.boundaries.items():
-        mine = alive & (value[schema.ORIGIN] == who)
-        selection = Selection(boundary.copies, bounds.get(int(who)))
-        copies[mine] = mixture.copies_of(
-            value[schema.ORDER][mine], value[schema.IDENTITY][mine], selection
-        )
-    reason = np.where(alive & (copies == 0), Reason.MIXTURE, value[schema.REASON])
+    copies = choose_copies(decided, plan, bounds)
+    reason = column(decided, schema.REASON)
+    gone = (reason == Reason.KEPT) & (copies == 0)
     known = {name: decided.column(name) for name in schema.DECIDED.names}
     known |= {
-        schema.REASON: pa.array(reason.astype(np.uint8)),
+        schema.REASON: pa.array(np.where(gone, np.uint8(Reason.MIXTURE), reason)),
         schema.COPIES: pa.array(copies),
     }
     return pa.RecordBatch.from_arrays(
         [known[name] for name in schema.DECISION.names], schema=schema.DECISION
     )
+
+
+def choose_copies(
+    decided: pa.RecordBatch, plan: MixturePlan, bounds: Bounds
+) -> np.ndarray:
+    """Returns how often each document is in the set, int32."""
+    alive = np.flatnonzero(column(decided, schema.REASON) == Reason.KEPT)
+    mixed = keep_alive(decided)
+    copies = np.zeros(decided.num_rows, np.int32)
+    copies[alive] = cells.count_copies(
+        plan.choice,
+        bounds,
+        _find_cells(mixed, plan),
+        order_keys(mixed, plan.weighted),
+        column(mixed, schema.ORDER),
+        column(mixed, schema.IDENTITY),
+    )
+    return copies
+
+
+def count_chosen(
+    decided: pa.RecordBatch, plan: MixturePlan, bounds: Bounds
+) -> np.ndarray:
+    """Returns the bytes of each slice that are in the set: int64 [slices, 2]."""
+    size = column(decided, schema.BYTES) * choose_copies(decided, plan, bounds).astype(
+        np.int64
+    )
+    block, row = column(decided, schema.BLOCK), column(decided, schema.ROW)
+    return sum_chosen(schema.slice_keys(block, row), size)
+
+
+def _find_cells(mixed: pa.RecordBatch, plan: MixturePlan) -> np.ndarray:
+    return plan.choice.find(column(mixed, schema.STRATUM), cell_codes(mixed))
 
 
 def complete_verdicts(

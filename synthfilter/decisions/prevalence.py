@@ -41,7 +41,7 @@ CONFIDENCE = 0.9
 SHAPE = (LENGTHS, BINS, 2)
 """Of the cells of a group: length, score, not flagged or flagged."""
 
-EVIDENCE = 60.0
+EVIDENCE = 40.0
 """What any number of documents counts as at most, for intervals."""
 _EVIDENCE_OF_MEAN = 200.0
 """The same for estimates: the likely rather than all that cannot be excluded."""

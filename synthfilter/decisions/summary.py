@@ -7,9 +7,12 @@ import numpy as np
 
 from synthfilter.core.books import empty_books
 from synthfilter.core.schema import COPY_REASONS, Reason
-from synthfilter.decisions.mixture import BINS
 
 _MIN_SOURCE = 20
+
+
+def _no_rows() -> np.ndarray:
+    return np.zeros((0, 3), np.int64)
 
 
 @dataclasses.dataclass
@@ -18,23 +21,17 @@ class Summary:
 
     Attributes:
       books: As in `core.books`, before the mixture.
-      weights: Weight still in, by origin and part of the order: int64 [2, BINS].
-      slices: int64 [slices, 5], sorted by key: key (`slice_keys`), declared origin,
-        rows, and the human and the synthetic bytes that are still in.
+      weights: Weight still in, by cell and part of the order; see `cells.histogram`.
+      slices: int64 [slices, 3], sorted by key: key (`slice_keys`), declared origin and
+        rows.
       sources: int64 [sources, 3], sorted by key: key (bits of a uint64), documents that
         filters left, and those of them that are copies of another.
     """
 
     books: np.ndarray = dataclasses.field(default_factory=empty_books)
-    weights: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros((2, BINS), np.int64)
-    )
-    slices: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros((0, 5), np.int64)
-    )
-    sources: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros((0, 3), np.int64)
-    )
+    weights: np.ndarray = dataclasses.field(default_factory=_no_rows)
+    slices: np.ndarray = dataclasses.field(default_factory=_no_rows)
+    sources: np.ndarray = dataclasses.field(default_factory=_no_rows)
 
 
 def add_summaries(parts: Iterable[Summary]) -> Summary:
@@ -42,27 +39,37 @@ def add_summaries(parts: Iterable[Summary]) -> Summary:
     parts = list(parts) or [Summary()]
     return Summary(
         books=sum((part.books for part in parts), empty_books()),
-        weights=np.sum([part.weights for part in parts], axis=0),
+        weights=_sum_by_key(np.concatenate([part.weights for part in parts]), 2, 2),
         slices=_sum_by_key(np.concatenate([part.slices for part in parts]), 2),
         sources=_sum_by_key(np.concatenate([part.sources for part in parts]), 1),
     )
 
 
-def sum_slices(
-    slice_key: np.ndarray, declared: np.ndarray, origin: np.ndarray, alive: np.ndarray
-) -> np.ndarray:
+def sum_slices(slice_key: np.ndarray, declared: np.ndarray) -> np.ndarray:
     """Returns the rows of `Summary.slices` for some documents.
 
     Args:
       slice_key: Slice of each document.
       declared: Declared origin of each.
-      origin: Decided origin of each.
-      alive: Bytes of each that is still in, else 0.
     """
-    rows = np.zeros((len(slice_key), 5), np.int64)
-    rows[:, 0], rows[:, 1], rows[:, 2] = slice_key, declared, 1
-    rows[np.arange(len(rows)), 3 + origin.astype(np.int64)] = alive
+    rows = np.ones((len(slice_key), 3), np.int64)
+    rows[:, 0], rows[:, 1] = slice_key, declared
     return _sum_by_key(rows, 2)
+
+
+def sum_chosen(slice_key: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Returns the bytes of each slice: int64 [slices, 2], sorted by key.
+
+    Args:
+      slice_key: Slice of each document.
+      size: Bytes of each that are in the set.
+    """
+    return _sum_by_key(np.stack([slice_key, size], axis=1), 1)
+
+
+def add_chosen(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Returns what `sum_chosen` returns for all documents together."""
+    return _sum_by_key(np.concatenate([np.zeros((0, 2), np.int64), *parts]), 1)
 
 
 def sum_sources(source_key: np.ndarray, reason: np.ndarray) -> np.ndarray:
@@ -88,17 +95,19 @@ def heavy_losses(sources: np.ndarray, most: float) -> np.ndarray:
     return sources[(documents >= _MIN_SOURCE) & (lost > most * documents)]
 
 
-def _sum_by_key(rows: np.ndarray, same: int) -> np.ndarray:
-    """Adds up the rows of one key, which is the first column.
+def _sum_by_key(rows: np.ndarray, same: int, keys: int = 1) -> np.ndarray:
+    """Adds up the rows of one key, which is the first column or more.
 
     Args:
       rows: int64 [rows, columns].
       same: How many columns, from the first on, are not added up.
+      keys: How many columns are the key.
     """
     if not len(rows):
         return rows
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    first = np.flatnonzero(np.append(True, rows[1:, 0] != rows[:-1, 0]))
+    rows = rows[np.lexsort(rows[:, :keys].T[::-1])]
+    changed = (rows[1:, :keys] != rows[:-1, :keys]).any(axis=1)
+    first = np.flatnonzero(np.append(True, changed))
     total = np.add.reduceat(rows, first)
     total[:, :same] = rows[first, :same]
     return total

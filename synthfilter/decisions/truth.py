@@ -13,13 +13,13 @@ import numpy as np
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin
-from synthfilter.decisions.mixture import Shortage
 from synthfilter.decisions.prevalence import (
     CONFIDENCE,
     Observed,
     Prevalence,
     estimate_prevalence,
 )
+from synthfilter.decisions.rules import Shortage
 from synthfilter.decisions.survey import Groups, Survey
 
 _MOST_GROUPS = 63

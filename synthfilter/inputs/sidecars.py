@@ -16,7 +16,7 @@ from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import UNREADABLE
 
 # Changes whenever the same document would get other facts than before.
-ANNOTATION_VERSION = 3
+ANNOTATION_VERSION = 4
 SIGNATURE_VERSION = 1
 # A mark on signatures of a block that could not be read whole.
 _NOT_READABLE = b"unreadable"

@@ -36,6 +36,7 @@ class ShardRecord:
       asked: What was written whose origin is the detector's question: int64 [rows, 2],
         key of group and cell (`decisions.survey`), weight in the unit of the shares.
       uses: What a ledger is to be told of it: a file below the output folder, or None.
+      groups: What was written by group of the mixture: int64 [groups, unit].
     """
 
     files: tuple[FileRecord, ...]
@@ -50,6 +51,9 @@ class ShardRecord:
         default_factory=lambda: np.zeros((0, 2), np.int64)
     )
     uses: str | None = None
+    groups: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((1, len(UNITS)), np.int64)
+    )
 
 
 def claim_output(folder: str) -> None:
@@ -83,12 +87,26 @@ def make_manifest(
     shards: Iterable[ShardRecord],
     rows_read: int,
     limited_by: str | None,
-    estimated: Mapping[str, Any] | None = None,
     prevalence: Mapping[str, Any] | None = None,
     near_copies: Mapping[str, int] | None = None,
     core: Mapping[str, Any] | None = None,
+    shares: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a build.
+
+    Args:
+      build_id: Which build it is.
+      version: Of synthfilter.
+      options: That the content depends on.
+      detector: What scored.
+      inputs: What was read.
+      shards: What was written.
+      rows_read: How many documents were read.
+      limited_by: Why the set is not all that was asked for; None if it is.
+      prevalence: How much machine text is estimated; None where nothing is known.
+      near_copies: How near copies were sought; None if they were not.
+      core: The human archive; None if there is none.
+      shares: What else there is to say of shares.
 
     Raises:
       RuntimeError: the books do not balance.
@@ -108,8 +126,8 @@ def make_manifest(
         "shares": {
             **{name: options.get(name) for name in _ASKED},
             "got": _shares(written),
-            **(estimated or {}),
             "limited_by": limited_by,
+            **(shares or {}),
         },
         "prevalence": prevalence,
         "conflicts": tell_conflicts(shards),

@@ -77,3 +77,4 @@ def test_the_tables_say_how_often_intervals_hold(tmp_path: Path) -> None:
     assert float(ours[3].rstrip("%")) < 10
     assert float(ours[5].rstrip("% |")) > 90
     assert "calibrated on human and machine text of its own" in done.stdout
+    assert "one domain, not known" in done.stdout

@@ -8,6 +8,7 @@ from synthfilter.core.hashing import (
     add_digests,
     content_digest,
     document_ids,
+    hash_names,
     hash_texts,
     hex_hashes,
     mix,
@@ -109,3 +110,14 @@ def test_no_documents_have_no_ids_and_no_hashes() -> None:
     hi, lo = hash_texts(nothing)
     assert len(hi) == len(lo) == len(hex_hashes(hi, lo)) == 0
     assert len(document_ids(nothing, nothing, hi, lo)) == 0
+
+
+def test_names_have_a_number_each_and_none_is_zero() -> None:
+    names = pa.array(["a", None, "b", "a", ""])
+    first, none, second, again, empty = hash_names(names).tolist()
+    assert first == again
+    assert none == 0
+    assert len({first, second, empty, none}) == 4
+    assert hash_names(names.slice(1, 3)).tolist() == [none, second, again]
+    for nothing in (pa.array([], pa.string()), pa.array([None], pa.string())):
+        assert hash_names(nothing).tolist() == [0] * len(nothing)

@@ -13,26 +13,29 @@ from synthfilter.core.books import check
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.hashing import order_hash
 from synthfilter.core.schema import UNITS, Origin, Reason
+from synthfilter.decisions.cells import cell_code, join_bounds
 from synthfilter.decisions.decide import (
     MixturePlan,
     boundary_rows,
     choose,
     count_books,
-    find_bound,
+    count_chosen,
+    find_bounds,
     judge_facts,
     leave_reference,
+    order_keys,
     plan_mixture,
     settle_copies,
-    source_keys,
     split_by_content,
     summarise,
     weights,
 )
-from synthfilter.decisions.mixture import Shortage
+from synthfilter.decisions.groups import PLAIN, Grouping, make_grouping
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence
+from synthfilter.decisions.rules import MixtureRules, Shortage
 from synthfilter.decisions.summary import Summary, add_summaries
 
-HUMAN, SYNTHETIC, UNKNOWN, REFERENCE, _ = Origin
+HUMAN, SYNTHETIC, UNKNOWN, REFERENCE, CORE = Origin
 KEEP = ("reviewed", "human", "longest", "oldest")
 SHRINK = Shortage("shrink")
 
@@ -49,6 +52,10 @@ FACT = st.builds(
         "created": None if size % 3 else size,
         "reviewed": int(size % 7 == 0),
         "source": None if size % 5 else f"source {size % 4}",
+        "claims": 0,
+        "language": ("en", "de", None)[identity % 3],
+        "category": ("code", "prose", None, None)[content % 4],
+        "weight": 1.0 + identity % 5,
         "reason": reason,
         "error": None,
         "position": None,
@@ -69,7 +76,9 @@ BLOCKS = st.lists(
 SAYS_NOTHING = {"claims": 0, "weight": 1.0}
 
 
-def judge(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
+def judge(
+    blocks: list[tuple[Origin, list[dict]]], grouping: Grouping = PLAIN
+) -> list[pa.RecordBatch]:
     return [
         judge_facts(
             pa.RecordBatch.from_pylist(
@@ -81,6 +90,7 @@ def judge(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
             OriginRules(max_ai_score=0.9),
             OutsideEvidence(),
             KEEP,
+            grouping,
         )
         for key, (declared, facts) in enumerate(blocks)
     ]
@@ -95,30 +105,28 @@ def settle(judged: list[pa.RecordBatch], partitions: int) -> list[pa.RecordBatch
     return [settle_copies(parts, seed=5) for parts in groups.values()]
 
 
-def settle_for_mixture(blocks: list[tuple[Origin, list[dict]]]) -> list[pa.RecordBatch]:
+def settle_for_mixture(
+    blocks: list[tuple[Origin, list[dict]]], grouping: Grouping = PLAIN
+) -> list[pa.RecordBatch]:
     """Settled documents that the mixture is about."""
-    return [leave_reference(batch) for batch in settle(judge(blocks), 3)]
+    return [leave_reference(batch) for batch in settle(judge(blocks, grouping), 3)]
 
 
 def mix(
-    decided: list[pa.RecordBatch], unit: str, **options: Any
+    decided: list[pa.RecordBatch], unit: str, weighted: bool = False, **options: Any
 ) -> tuple[MixturePlan, list[pa.RecordBatch]]:
     """Applies the steps of a build one after the other."""
-    asked = {
-        "synthetic_fraction": None,
-        "max_synthetic_fraction": None,
-        "target_size": None,
-        "shortage": SHRINK,
-        **options,
-    }
-    plan = plan_mixture(
-        add_summaries(summarise(batch, unit) for batch in decided), unit, **asked
-    )
+    summary = add_summaries(summarise(batch, unit, weighted) for batch in decided)
+    plan = plan_mixture(summary, MixtureRules(unit=unit, **options), weighted)
     found: dict[int, list[pa.RecordBatch]] = {}
     for batch in decided:
-        for who, rows in boundary_rows(batch, plan, unit):
-            found.setdefault(who, []).append(rows)
-    bounds = dict(find_bound(element, plan) for element in found.items())
+        for part, rows in boundary_rows(batch, plan):
+            found.setdefault(part, []).append(rows)
+    bounds = join_bounds(find_bounds(element, plan) for element in found.items())
+    for batch in decided:
+        chosen = choose(batch, plan, bounds)
+        size = column(chosen, "bytes").astype(np.int64) * column(chosen, "copies")
+        assert count_chosen(batch, plan, bounds)[:, 1].sum() == size.sum()
     return plan, [choose(batch, plan, bounds) for batch in decided]
 
 
@@ -127,7 +135,7 @@ def by_address(batches: list[pa.RecordBatch]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["block"], row["row"]))
 
 
-def documents(*rows: tuple[Origin, int]) -> pa.RecordBatch:
+def documents(*rows: tuple[Origin, int], **more: list) -> pa.RecordBatch:
     """Documents that are in, of an origin and a number of words, in random order."""
     origin, words = np.array(rows).T
     number = np.arange(len(rows))
@@ -141,6 +149,8 @@ def documents(*rows: tuple[Origin, int]) -> pa.RecordBatch:
         "declared": origin.astype(np.uint8),
         "origin": origin.astype(np.uint8),
         "reason": np.zeros(len(rows), np.uint8),
+        "group": origin.astype(np.uint8),
+        **more,
     }
     zeros = np.zeros(len(rows), np.uint8)
     return pa.RecordBatch.from_arrays(
@@ -185,14 +195,19 @@ def test_copies_do_not_depend_on_partitions_and_batches(
 
 
 @given(BLOCKS)
-def test_of_every_text_that_is_in_exactly_one_document_stays(blocks) -> None:
+def test_of_every_text_one_document_stays_and_all_of_the_archive(blocks) -> None:
     judged = concat_batches(judge(blocks)).to_pylist()
     decided = by_address(settle(judge(blocks), 3))
     alive = [row for row in judged if row["reason"] == Reason.KEPT]
-    texts = {(row["content_hi"], row["words"]) for row in alive}
+    texts: dict[int, list[Origin]] = {}
+    for row in alive:
+        texts.setdefault(row["content_hi"], []).append(row["declared"])
     known = {row["content_hi"] for row in alive if row["declared"] == REFERENCE}
     kept = [row["reason"] == Reason.KEPT for row in decided]
-    assert sum(kept) == len(texts)
+    assert sum(kept) == sum(
+        declared.count(CORE) + (CORE not in declared or REFERENCE in declared)
+        for declared in texts.values()
+    )
     for before, after, stays in zip(judged, decided, kept, strict=True):
         match = (after["match_hi"], after["match_lo"], after["similarity"])
         if stays or before["reason"] != Reason.KEPT:
@@ -217,7 +232,7 @@ def test_no_text_of_a_reference_set_is_left_outside_of_it(blocks) -> None:
     texts = {(row["block"], row["row"]): row["content_hi"] for row in judged}
     for row in by_address(decided):
         assert row["declared"] != REFERENCE
-        if row["reason"] == Reason.KEPT:
+        if row["reason"] == Reason.KEPT and row["declared"] != CORE:
             assert texts[row["block"], row["row"]] not in known
 
 
@@ -251,17 +266,6 @@ def test_a_reviewed_copy_stays_before_all_others() -> None:
     assert [row["reason"] for row in decided] == [Reason.EXACT_COPY, Reason.KEPT]
 
 
-def test_sources_have_a_key_by_their_name_and_none_without_one() -> None:
-    names = pa.array(["a", None, "b", "a", ""])
-    first, none, second, again, empty = source_keys(names).tolist()
-    assert first == again
-    assert none == 0
-    assert len({first, second, empty, none}) == 4
-    assert source_keys(names.slice(1, 3)).tolist() == [none, second, again]
-    for nothing in (pa.array([], pa.string()), pa.array([None], pa.string())):
-        assert source_keys(nothing).tolist() == [0] * len(nothing)
-
-
 @given(
     BLOCKS,
     st.sampled_from(UNITS),
@@ -281,16 +285,21 @@ def test_the_choice_is_that_of_sorting_all_documents_and_taking_the_first(
         return
     rows = concat_batches(chosen)
     for who in (HUMAN, SYNTHETIC):
-        alive = [
-            (row["order"], row["identity"], weight, row["copies"])
+        mine = [
+            (row["order"], row["identity"], weight, row["copies"], row["declared"])
             for row, weight in zip(
                 rows.to_pylist(), weights(rows, unit).tolist(), strict=True
             )
             if row["origin"] == who and row["reason"] in (Reason.KEPT, Reason.MIXTURE)
         ]
+        archive = [row for row in mine if row[4] == CORE]
+        assert all(row[3] == 1 for row in archive)
+        alive = [row[:4] for row in mine if row[4] != CORE]
         available = sum(row[2] for row in alive)
-        assert plan.available[who] == available
-        target = plan.targets.weight[who]
+        whole = sum(row[2] for row in archive)
+        group = plan.targets.groups[schema.ORIGIN_NAMES[who]]
+        assert group.available == available + whole
+        target = group.target - whole
         times, left = divmod(target, available) if available else (0, 0)
         for _, _, weight, copies in sorted(alive):
             left -= weight
@@ -315,7 +324,7 @@ def test_decisions_do_not_depend_on_the_borders_of_batches(blocks, share, unit) 
             mix(single, unit, synthetic_fraction=share)
         return
     again_plan, again = mix(single, unit, synthetic_fraction=share)
-    assert again_plan == plan
+    assert again_plan.targets.groups == plan.targets.groups
     assert by_address(again) == by_address(chosen)
 
 
@@ -365,7 +374,7 @@ def test_a_set_that_would_be_empty_is_an_error_of_one_line() -> None:
         mix([machine], "words", synthetic_fraction=0.5)
     assert "\n" not in str(e.value)
     with pytest.raises(ShortageError, match="empty"):
-        plan_mixture(Summary(), "docs", None, None, None, SHRINK)
+        plan_mixture(Summary(), MixtureRules(unit="docs"))
 
 
 def test_repeating_uses_each_document_as_often_as_the_share_asks() -> None:
@@ -396,6 +405,119 @@ def test_what_is_out_is_spread_over_the_partitions() -> None:
     assert len(sizes) == 4 and max(sizes) < 200
 
 
-def test_the_summary_counts_the_bytes_of_each_slice_that_are_still_in() -> None:
+def test_the_bytes_of_each_slice_that_are_in_the_set_are_counted() -> None:
     rows = documents((HUMAN, 1), (SYNTHETIC, 2), (HUMAN, 3))
-    assert summarise(rows, "words").slices.tolist() == [[0, 0, 3, 24, 12]]
+    summary = summarise(rows, "words")
+    assert summary.slices.tolist() == [[0, 0, 3]]
+    plan = plan_mixture(summary, MixtureRules(synthetic_fraction=0))
+    assert count_chosen(rows, plan, join_bounds([])).tolist() == [[0, 24]]
+
+
+GROUPED = {
+    "mixture": {"code": 0.4, "human": 0.4, "synthetic": 0.2},
+    "min_fresh": 0.1,
+    "repeat": {"code": 2},
+}
+
+
+@given(
+    BLOCKS,
+    st.sampled_from(UNITS),
+    st.booleans(),
+    st.sampled_from([None, "language", "source", "category"]),
+    st.none() | st.integers(1, 100),
+)
+def test_groups_fresh_documents_weights_and_strata_do_not_depend_on_batches(
+    blocks, unit, weighted, strata, size
+) -> None:
+    grouping = make_grouping(GROUPED["mixture"], "1970-01-01", strata)
+    decided = settle_for_mixture(blocks, grouping)
+    whole = concat_batches(decided)
+    single = [whole.slice(row, 1) for row in range(whole.num_rows)]
+    options = {**GROUPED, "target_size": size, "weighted": weighted}
+    try:
+        plan, chosen = mix(decided, unit, **options)
+    except ShortageError as error:
+        with pytest.raises(ShortageError) as again:
+            mix(single, unit, **options)
+        assert str(again.value) == str(error)
+        return
+    again_plan, again_chosen = mix(single, unit, **options)
+    assert again_plan.targets.groups == plan.targets.groups
+    assert by_address(again_chosen) == by_address(chosen)
+    check_choice(whole, concat_batches(chosen), plan, unit, weighted)
+
+
+def check_choice(
+    decided: pa.RecordBatch,
+    chosen: pa.RecordBatch,
+    plan: MixturePlan,
+    unit: str,
+    weighted: bool,
+) -> None:
+    """Every cell has its target, of the first documents in its order."""
+    keys = order_keys(decided, weighted).tolist()
+    members: dict[tuple[int, int], list[tuple[int, int, int, int, int]]] = {}
+    rows = zip(
+        decided.to_pylist(),
+        chosen.to_pylist(),
+        weights(decided, unit).tolist(),
+        keys,
+        strict=True,
+    )
+    for row, got, weight, key in rows:
+        if row["reason"] != Reason.KEPT:
+            assert got["copies"] == 0
+            continue
+        code = cell_code(row["group"], bool(row["fresh"]), row["declared"] == CORE)
+        place = (key, row["order"], row["identity"])
+        members.setdefault((row["stratum"], code), []).append(
+            (*place, weight, got["copies"])
+        )
+    assert len(members) == len(plan.targets.weight)
+    for (cell, documents_), target, up in zip(
+        sorted(members.items()),
+        plan.targets.weight.tolist(),
+        plan.targets.up.tolist(),
+        strict=True,
+    ):
+        available = sum(row[3] for row in documents_)
+        times, left = divmod(target, available)
+        assert times <= 2 if cell[1] >> 2 == 2 else times <= 1
+        for *_, weight, copies in sorted(documents_):
+            taken = left > 0 if up else left >= weight
+            assert copies == times + taken
+            left = left - weight if taken else 0
+
+
+def test_weights_of_one_everywhere_change_nothing() -> None:
+    rows = documents(*[(HUMAN, 3)] * 50, *[(SYNTHETIC, 2)] * 50, weight=[1.0] * 100)
+    options = {"synthetic_fraction": 0.2, "target_size": 90}
+    _, (plain,) = mix([rows], "words", **options)
+    _, (weighted,) = mix([rows], "words", weighted=True, **options)
+    assert weighted.equals(plain)
+
+
+def test_heavy_documents_are_in_more_often() -> None:
+    weight = [4.0, 1.0, 0.0] * 200
+    rows = documents(*[(HUMAN, 3)] * 600, weight=weight)
+    _, (chosen,) = mix([rows], "docs", weighted=True, target_size=200)
+    kept = column(chosen, "copies").reshape(200, 3).sum(axis=0)
+    # Of exponential variates of rates 4 and 1 the first 200 of 400 are these, about.
+    assert kept[2] == 0
+    assert 138 < kept[0] < 168
+    assert kept.sum() == 200
+
+
+def test_documents_in_no_group_are_out_before_copies_are_looked_for() -> None:
+    same = {"content_hi": 1, "content_lo": 1, "ai_score": 0.0, "words": 2, "reason": 0}
+    same |= {"bytes": 9, "created": None, "reviewed": 0}
+    human = [{**same, "identity": 1}, {**same, "identity": 2, "category": "code"}]
+    core = [{**same, "identity": 3}]
+    grouping = make_grouping({"code": 1.0}, None, None)
+    blocks = [(HUMAN, human), (UNKNOWN, human[:1]), (CORE, core)]
+    decided = by_address(settle(judge(blocks, grouping), 4))
+    nowhere = Reason.NO_GROUP
+    copy = Reason.EXACT_COPY
+    assert [row["reason"] for row in decided] == [nowhere, copy, nowhere, Reason.KEPT]
+    assert [row["group"] for row in decided] == [255, 2, 255, 0]

@@ -5,46 +5,75 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthfilter.core.schema import COPY_REASONS, Reason
-from synthfilter.decisions.mixture import BINS
 from synthfilter.decisions.summary import (
     Summary,
+    add_chosen,
     add_summaries,
     heavy_losses,
+    sum_chosen,
     sum_slices,
     sum_sources,
 )
 
-# slice, origin, bytes still in; the declared origin is that of the slice's block.
-ROWS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(0, 9)), max_size=20
-)
+# slice and bytes in the set; the declared origin is that of the slice's block.
+ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=20)
 
 
-def summary(rows: list[tuple[int, int, int]]) -> Summary:
-    key, origin, alive = np.array(rows, np.int64).reshape(-1, 3).T
-    return Summary(slices=sum_slices(key, key % 3, origin.astype(np.uint8), alive))
+def columns(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    key, size = np.array(rows, np.int64).reshape(-1, 2).T
+    return key, size
+
+
+def summary(rows: list[tuple[int, int]]) -> Summary:
+    key, _ = columns(rows)
+    return Summary(slices=sum_slices(key, key % 3))
 
 
 @given(ROWS)
-def test_a_slice_counts_its_rows_and_what_is_still_in_of_each_origin(rows) -> None:
+def test_a_slice_counts_its_rows_and_the_bytes_that_are_in_the_set(rows) -> None:
+    keys = sorted({row[0] for row in rows})
     assert summary(rows).slices.tolist() == [
-        [
-            key,
-            key % 3,
-            sum(row[0] == key for row in rows),
-            sum(row[2] for row in rows if row[:2] == (key, 0)),
-            sum(row[2] for row in rows if row[:2] == (key, 1)),
-        ]
-        for key in sorted({row[0] for row in rows})
+        [key, key % 3, sum(row[0] == key for row in rows)] for key in keys
+    ]
+    assert sum_chosen(*columns(rows)).tolist() == [
+        [key, sum(row[1] for row in rows if row[0] == key)] for key in keys
     ]
 
 
 @given(ROWS, st.lists(st.integers(0, 20), max_size=3))
 def test_summaries_of_parts_add_up_to_that_of_the_whole(rows, cuts) -> None:
-    bounds = [0, *sorted(cuts), len(rows)]
+    bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     parts = [summary(rows[start:stop]) for start, stop in pairwise(bounds)]
     added = add_summaries(part for part in parts)
     assert (added.slices == summary(rows).slices).all()
+    chosen = [
+        sum_chosen(*columns(rows[start:stop])) for start, stop in pairwise(bounds)
+    ]
+    assert (add_chosen(chosen) == sum_chosen(*columns(rows))).all()
+
+
+# Stratum and bin of a histogram; keys of strata are any 64 bits.
+WEIGHTS = st.lists(
+    st.tuples(
+        st.sampled_from([-(2**63), -1, 0, 2**63 - 1]),
+        st.integers(0, 3),
+        st.integers(0, 99),
+    ),
+    max_size=20,
+)
+
+
+@given(WEIGHTS, WEIGHTS)
+def test_weights_are_added_by_stratum_and_bin(one, other) -> None:
+    parts = [
+        add_summaries([Summary(weights=np.array(rows, np.int64).reshape(-1, 3))])
+        for rows in (one, other)
+    ]
+    rows = [*one, *other]
+    assert add_summaries(parts).weights.tolist() == [
+        [*place, sum(row[2] for row in rows if row[:2] == place)]
+        for place in sorted({row[:2] for row in rows})
+    ]
 
 
 # A source, by a key of 64 bits, and what became of a document of it.
@@ -86,19 +115,18 @@ def test_sources_lose_more_than_a_share_when_they_have_twenty_documents() -> Non
     assert heavy_losses(Summary().sources, 0.5).tolist() == []
 
 
-def test_books_and_weights_are_added() -> None:
+def test_books_are_added() -> None:
     one = Summary()
     one.books[0, 0, 0, 0] = 3
-    one.weights[1, 5] = 7
     added = add_summaries([one, one, Summary()])
     assert added.books.sum() == added.books[0, 0, 0, 0] == 6
-    assert added.weights.sum() == added.weights[1, 5] == 14
-    assert one.weights[1, 5] == 7
+    assert one.books[0, 0, 0, 0] == 3
 
 
 def test_the_summary_of_nothing_is_empty() -> None:
     nothing = add_summaries([])
-    assert nothing.slices.shape == (0, 5)
+    assert nothing.slices.shape == (0, 3)
+    assert add_chosen([]).shape == (0, 2)
     assert nothing.sources.shape == (0, 3)
-    assert nothing.weights.shape == (2, BINS)
+    assert nothing.weights.shape == (0, 3)
     assert not nothing.books.any()

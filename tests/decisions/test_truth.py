@@ -4,7 +4,7 @@ import pytest
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.profiles import Profiles, count_profiles
 from synthfilter.core.schema import Origin
-from synthfilter.decisions.mixture import Shortage
+from synthfilter.decisions.rules import Shortage
 from synthfilter.decisions.survey import Survey, group_keys, survey, suspicion
 from synthfilter.decisions.truth import (
     Truth,
