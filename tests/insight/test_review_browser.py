@@ -303,7 +303,7 @@ def test_hostile_text_is_text(open_page: Open, tmp_path: Path) -> None:
     # Text that turns around does so within its own place alone.
     assert (
         page.locator("#text").evaluate("(found) => getComputedStyle(found).unicodeBidi")
-        == "plaintext"
+        == "isolate"
     )
 
 
