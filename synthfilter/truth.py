@@ -16,8 +16,8 @@ from synthfilter.core.batches import column, with_values
 from synthfilter.core.hashing import hash_names
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions.decide import weights
 from synthfilter.decisions.counted import COUNTED
+from synthfilter.decisions.decide import weights
 from synthfilter.decisions.rules import parse_shortage
 from synthfilter.decisions.survey import Survey, add_surveys, group_keys, survey
 from synthfilter.decisions.truth import Truth, estimate_truth, is_suspect
