@@ -29,8 +29,6 @@ _PROPERTIES = {
 INSTALL = "pip install 'deltalake>=1.6,<2', or synthfilter with its extra ledger"
 
 _LOG = "_delta_log"
-# What else is in the folder: a table of its own, which may be there before this one.
-VERDICTS_FOLDER = "_verdicts"
 # What a table may ask of its readers and read_uses does, or need not know.
 _READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 _ATTEMPTS = 100
@@ -274,8 +272,8 @@ def _has_log(path: str) -> bool:
         raise UserError(
             f"ledger {path!r} must be a folder that can be read: {first_line(error)}"
         ) from error
-    beside = (log + "/", storage.join(where, VERDICTS_FOLDER) + "/")
-    data = [name for name in names if not name.startswith(beside)]
+    # Tables beside this one have such names, and may be there before it.
+    data = [name for name in names if not name.startswith(where.rstrip("/") + "/_")]
     if any(name.endswith(".parquet") for name in data):
         raise UserError(
             f"ledger {path!r} has Parquet files and no {_LOG}, so it is half a table; "

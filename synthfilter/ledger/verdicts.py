@@ -1,9 +1,4 @@
-"""Verdicts in a ledger: a second Delta table, in a folder below that of the uses.
-
-Rows are only ever added. Names that begin with an underscore are no data of the outer
-table, so that vacuuming it leaves this one alone, and each can be there without the
-other.
-"""
+"""Verdicts in a ledger, in a table beside the uses; rows are only ever added."""
 
 import time
 from typing import Any
@@ -12,24 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthfilter.core import schema, storage
-from synthfilter.core.errors import UserError
+from synthfilter.core import schema
 from synthfilter.core.uses import TIME
 from synthfilter.core.verdicts import FOCUS, GIVEN, NOTE, REVIEWER, VERDICT, VERDICTS
-from synthfilter.ledger.table import (
-    VERDICTS_FOLDER,
-    deltalake,
-    first_line,
-    open_ledger,
-    storage_options,
-    table_address,
-)
+from synthfilter.ledger.side_table import Change, SideTable
 
-FORMAT_VERSION = 1
-VERSION_PROPERTY = "synthfilter.verdicts_version"
-# The transactions of all imports, so that two at once cannot both go through.
-_APPLICATION = "synthfilter-verdicts"
-_ATTEMPTS = 100
+_TABLE = SideTable("_verdicts", "verdicts", VERDICTS)
 # Rows that agree in these are one verdict.
 _SAME = (schema.CONTENT_HASH, REVIEWER, VERDICT, NOTE)
 # Whom it was asked of, about what, and in which sample.
@@ -42,8 +25,7 @@ def read_verdicts(path: str) -> pa.Table:
     Raises:
       UserError: what is there cannot be read, or is something else.
     """
-    table = _load(path)
-    return VERDICTS.empty_table() if table is None else _rows(path, table)
+    return _TABLE.read(path)
 
 
 def add_verdicts(path: str, rows: pa.Table) -> int:
@@ -61,93 +43,12 @@ def add_verdicts(path: str, rows: pa.Table) -> int:
     Raises:
       UserError: the path holds something else, or cannot be written.
     """
-    lake = deltalake()
-    open_ledger(path)
-    for attempt in range(_ATTEMPTS):
-        table = _load(path) or _create(path)
-        new = _new_rows(_rows(path, table).cast(GIVEN), rows)
-        if not new.num_rows:
-            return 0
-        number = (table.transaction_version(_APPLICATION) or 0) + 1
-        once = lake.CommitProperties(
-            app_transactions=[lake.Transaction(_APPLICATION, number)],
-            max_commit_retries=0,
-        )
-        try:
-            lake.write_deltalake(table, new, mode="append", commit_properties=once)
-            return new.num_rows
-        except (lake.exceptions.DeltaError, OSError) as error:
-            now = _load(path)
-            if now is None or now.version() == table.version():
-                raise _unwritable(path, error) from error
-        time.sleep(min(0.01 * 2**attempt, 1.0))
-    raise UserError(
-        f"ledger {path!r}: others added verdicts first {_ATTEMPTS} times; run it again"
-    )
 
+    def decide(known: pa.Table) -> Change | None:
+        new = _new_rows(known.cast(GIVEN), rows)
+        return Change(new, "append") if new.num_rows else None
 
-def _address(path: str) -> str:
-    return storage.join(table_address(path), VERDICTS_FOLDER)
-
-
-def _load(path: str) -> Any:
-    """Returns the `DeltaTable` of the verdicts, checked; None where there is none."""
-    lake = deltalake()
-    where = _address(path)
-    if not storage.list_below(storage.join(where, "_delta_log")):
-        return None
-    try:
-        table = lake.DeltaTable(where, storage_options=storage_options(path))
-    except (lake.exceptions.DeltaError, OSError, ValueError) as error:
-        raise UserError(
-            f"verdicts in {path!r} cannot be read ({first_line(error)}); restore "
-            f"{VERDICTS_FOLDER} from a copy, or remove it and import them again"
-        ) from error
-    said = table.metadata().configuration.get(VERSION_PROPERTY)
-    if said != str(FORMAT_VERSION):
-        raise UserError(
-            f"verdicts in {path!r} are of version {said}, expected {FORMAT_VERSION}; "
-            "use the synthfilter that wrote them, or a newer one"
-        )
-    return table
-
-
-def _create(path: str) -> Any:
-    """Makes an empty table of verdicts; one that is there since a moment stays."""
-    lake = deltalake()
-    try:
-        lake.DeltaTable.create(
-            _address(path),
-            VERDICTS,
-            name="synthfilter verdicts",
-            description="One row for each time that a reviewer judged a document.",
-            configuration={VERSION_PROPERTY: str(FORMAT_VERSION)},
-            storage_options=storage_options(path),
-            raise_if_key_not_exists=False,
-        )
-    except (lake.exceptions.DeltaError, OSError) as error:
-        if _load(path) is None:
-            raise _unwritable(path, error) from error
-    return _load(path)
-
-
-def _unwritable(path: str, error: BaseException) -> UserError:
-    return UserError(
-        f"verdicts cannot be written to ledger {path!r}: {first_line(error)}"
-    )
-
-
-def _rows(path: str, table: Any) -> pa.Table:
-    """Returns the rows of the table as `core.verdicts.VERDICTS`."""
-    lake = deltalake()
-    try:
-        found = pa.table(table.to_pyarrow_table())
-        return found.select(VERDICTS.names).cast(VERDICTS)
-    except (lake.exceptions.DeltaError, OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"verdicts in {path!r} cannot be read ({first_line(error)}); restore "
-            f"{VERDICTS_FOLDER} from a copy, or remove it and import them again"
-        ) from error
+    return _TABLE.change(path, decide)
 
 
 def _new_rows(known: pa.Table, rows: pa.Table) -> pa.Table:

@@ -13,7 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from synthfilter.core.errors import UserError
 from synthfilter.core.verdicts import GIVEN, VERDICTS
-from synthfilter.ledger import verdicts as module
+from synthfilter.ledger.side_table import SideTable
 from synthfilter.ledger.table import open_ledger
 from synthfilter.ledger.verdicts import add_verdicts, read_verdicts
 
@@ -92,12 +92,12 @@ def test_an_import_that_comes_second_looks_again(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_verdicts(path, given(1))
-    stale = module._load(path)
+    load = SideTable._load
+    verdicts = SideTable("_verdicts", "verdicts", VERDICTS)
+    tables = iter([load(verdicts, path)])
     add_verdicts(path, given(2, 3))
-    tables = iter([stale])
-    load = module._load
     monkeypatch.setattr(
-        module, "_load", lambda where: next(tables, None) or load(where)
+        SideTable, "_load", lambda self, path: next(tables, None) or load(self, path)
     )
     assert add_verdicts(path, given(3, 4)) == 1
     assert next(tables, "used") == "used"
