@@ -193,6 +193,7 @@ def calibrate(
                 scores.names[schema.GENERATOR],
                 scores.synthetic,
             ),
+            scores.weight,
         ).as_json(),
     }
 

@@ -85,6 +85,7 @@ def count_profiles(
     words: np.ndarray,
     synthetic: np.ndarray,
     sources: Sequence[str] | np.ndarray,
+    weight: np.ndarray | None = None,
 ) -> Profiles:
     """Returns the profiles of documents of known origin.
 
@@ -93,6 +94,9 @@ def count_profiles(
       words: The length of each.
       synthetic: bool, who wrote each.
       sources: The name of each one's source.
+      weight: How many documents each stands for; None: all the same. Counts are then
+        shares of the weight, and add up to the effective size (Kish 1965) by source
+        and class.
     """
     known = np.flatnonzero(~np.isnan(score))
     names, source = np.unique(np.asarray(sources).astype(str), return_inverse=True)
@@ -103,7 +107,20 @@ def count_profiles(
         length_bands(words[known]),
         score_bins(score[known]),
     )
-    np.add.at(counts, place, 1)
+    if weight is None:
+        np.add.at(counts, place, 1)
+        return Profiles(tuple(names.tolist()), counts)
+    weights, squares = np.zeros((2, *counts.shape))
+    np.add.at(weights, place, weight[known])
+    np.add.at(squares, place, weight[known] ** 2)
+    within = (len(names), len(_CLASSES), len(BANDS) * BINS)
+    total, square = (
+        part.reshape(within).sum(axis=2, keepdims=True) for part in (weights, squares)
+    )
+    scale = np.divide(total, square, out=np.zeros_like(total), where=square > 0)
+    # Rounding the running sum keeps the whole, whatever the parts are.
+    running = np.rint(np.cumsum(weights.reshape(within) * scale, axis=2))
+    counts = np.diff(running, axis=2, prepend=0).astype(np.int64).reshape(counts.shape)
     return Profiles(tuple(names.tolist()), counts)
 
 

@@ -108,3 +108,50 @@ def test_wrong_json_is_refused_in_one_line(found, message):
     with pytest.raises((TypeError, ValueError), match=message) as caught:
         read_profiles(found)
     assert "\n" not in str(caught.value)
+
+
+def weighted(documents, weight):
+    score, words, synthetic, source = (
+        zip(*documents, strict=True) if documents else [()] * 4
+    )
+    return count_profiles(
+        np.array(score, np.float32),
+        np.array(words, np.int64),
+        np.array(synthetic, bool),
+        list(source),
+        np.array(weight, np.float64),
+    )
+
+
+@given(DOCUMENTS)
+def test_weights_that_are_all_the_same_change_nothing(documents):
+    found = weighted(documents, np.ones(len(documents)))
+    assert same(found, profiles_of(documents))
+
+
+@given(DOCUMENTS, st.randoms(use_true_random=False))
+def test_weighted_counts_add_up_to_the_effective_size(documents, random):
+    weight = [random.choice([0.2, 1.0, 5.0]) for _ in documents]
+    found = weighted(documents, weight)
+    for source, of_source in zip(found.sources, found.counts, strict=True):
+        for synthetic in (False, True):
+            mine = np.array(
+                [
+                    w
+                    for (_, _, s, name), w in zip(documents, weight, strict=True)
+                    if (s, name) == (synthetic, source)
+                ]
+            )
+            size = mine.sum() ** 2 / (mine**2).sum() if len(mine) else 0
+            total = of_source[int(synthetic)].sum()
+            assert abs(total - size) <= 0.5 + 1e-6
+            assert (of_source >= 0).all()
+
+
+def test_a_document_counts_for_its_weight():
+    few = [(0.1, 10, False, "a")] * 50
+    many = [(0.9, 10, False, "a")] * 50
+    found = weighted(few + many, [0.1] * 50 + [1.0] * 50)
+    low, high = (found.counts[0, HUMAN, 0, score_bins(x)] for x in (0.1, 0.9))
+    assert high == pytest.approx(10 * low, abs=5)
+    assert low + high == round(55**2 / 50.5)
