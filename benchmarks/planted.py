@@ -30,7 +30,10 @@ NARROW_SIZE = 1000
 
 
 class Scored(NamedTuple):
-    """Labelled documents with the score of a model that saw none of their family."""
+    """Labelled documents with the score of a model that saw none of their family.
+
+    Those without a score are left out; `row` is where each is in the data.
+    """
 
     score: np.ndarray
     words: np.ndarray
@@ -39,6 +42,7 @@ class Scored(NamedTuple):
     family: np.ndarray
     name: np.ndarray
     threshold: np.ndarray
+    row: np.ndarray
 
     def rows(self, synthetic: bool, sources: Sequence[str]) -> np.ndarray:
         """Returns the rows of one class of some sources."""
@@ -166,7 +170,8 @@ def score_documents(pattern: str) -> Scored:
     known = ~np.isnan(score)
     kept = (np.array(column[known]) for column in (score, *columns))
     kept = (c.astype(str) if c.dtype == object else c for c in kept)
-    return Scored(*kept, np.array(settings.default_threshold))
+    threshold = np.array(settings.default_threshold)
+    return Scored(*kept, threshold, np.flatnonzero(known))
 
 
 def read_scores(path: Path | None, pattern: str) -> Scored:

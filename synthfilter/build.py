@@ -32,6 +32,7 @@ from synthfilter.core.batches import (
     column,
 )
 from synthfilter.core.errors import UserError
+from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, minhash
 from synthfilter.decisions.groups import Grouping
@@ -152,7 +153,8 @@ class Build(
         outside = read_outside_evidence(
             self.human_urls, self.synthetic_urls, self.human_before, self.ledger
         )
-        options = _content_options(self, detector, threshold, outside)
+        profiles = choose_profiles(detector, self.calibration)
+        options = _content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
         partitions = _partitions(inputs)
@@ -168,10 +170,10 @@ class Build(
         decided, capped = self._decide(settled, found, identity, inputs, beats)
         decided, truth = find_truth(
             decided,
-            choose_profiles(detector, self.calibration),
+            profiles,
             self.unit,
             self._held_fraction(),
-            self.on_shortage,
+            self.on_hidden,
         )
         archive = digest_archive(annotated)
         weighted = schema.WEIGHT in parse_fields(self.fields)
@@ -363,9 +365,7 @@ class Build(
         """Returns the synthetic share to hold by estimate; None where none is."""
         if self.count == "declared":
             return None
-        if self.synthetic_fraction is not None:
-            return self.synthetic_fraction
-        return self.max_synthetic_fraction
+        return self.rules().held_fraction()
 
     def _rules(self) -> ReuseRules:
         return ReuseRules(
@@ -446,7 +446,11 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
 
 
 def _content_options(
-    build: Build, detector: Detector, threshold: Threshold, outside: OutsideEvidence
+    build: Build,
+    detector: Detector,
+    threshold: Threshold,
+    outside: OutsideEvidence,
+    profiles: Optional[Profiles],
 ) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
     # The threshold says it all, wherever it is from.
@@ -459,6 +463,7 @@ def _content_options(
     }
     options |= {"threshold": threshold.as_json(), "detector": detector.scores_key}
     options["outside_evidence"] = evidence_key(outside)
+    options["profiles"] = None if profiles is None else profiles.digest
     return options
 
 

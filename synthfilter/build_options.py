@@ -7,7 +7,15 @@ import dataclasses
 from typing import Optional
 
 from synthfilter.core.errors import UserError
-from synthfilter.decisions import copies, groups, minhash, reuse, rules
+from synthfilter.decisions import (
+    copies,
+    groups,
+    minhash,
+    origin,
+    reuse,
+    rules,
+    truth,
+)
 from synthfilter.decisions.origin import OriginRules
 from synthfilter.detection.thresholds import check_threshold_options
 from synthfilter.evidence import parse_human_before
@@ -88,6 +96,9 @@ class OriginOptions:
       count: What shares count: estimated (the text that is likely to be synthetic,
         what the detector misses included) or declared (what counts as synthetic by
         declaration, mark or detector).
+      on_hidden: What to do where the synthetic text hidden in what counts as human
+        alone exceeds the share asked for: keep (no other synthetic text is added),
+        shrink (the most suspect goes until it does not) or fail.
     """
 
     detector: Optional[str] = None
@@ -103,6 +114,7 @@ class OriginOptions:
     language_policy: str = "declared"
     max_ai_score: Optional[float] = None
     count: str = "estimated"
+    on_hidden: str = "keep"
 
     def check_origin(self) -> None:
         """Raises UserError for a value that cannot be."""
@@ -110,10 +122,8 @@ class OriginOptions:
         rules.check_fraction("max_ai_score", self.max_ai_score)
         self.origin_rules()
         parse_human_before(self.human_before)
-        if self.count not in COUNTS:
-            raise UserError(
-                f"count must be one of {', '.join(COUNTS)}, got {self.count!r}"
-            )
+        origin.check_choice("count", self.count, COUNTS)
+        origin.check_choice("on_hidden", self.on_hidden, truth.ON_HIDDEN)
 
     def origin_rules(self) -> OriginRules:
         """Returns what conflicts and scores do to a document."""

@@ -18,7 +18,6 @@ from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions.counted import COUNTED
 from synthfilter.decisions.decide import weights
-from synthfilter.decisions.rules import parse_shortage
 from synthfilter.decisions.survey import Survey, add_surveys, group_keys, survey
 from synthfilter.decisions.truth import Truth, estimate_truth, is_suspect
 from synthfilter.inputs.blocks import Block
@@ -29,7 +28,7 @@ def find_truth(
     profiles: Optional[Profiles],
     unit: str,
     fraction: Optional[float],
-    on_shortage: str,
+    on_hidden: str,
 ) -> tuple[beam.PCollection, beam.PCollection]:
     """Returns the documents without those that must go, and the one `Truth`.
 
@@ -38,14 +37,13 @@ def find_truth(
       profiles: What the detector's scores look like; None: unknown.
       unit: Of the shares.
       fraction: The synthetic share to hold, by estimate; None: none is.
-      on_shortage: See `mixture.parse_shortage`.
+      on_hidden: See `decisions.truth.estimate_truth`.
     """
     truth = (
         decided
         | "Survey" >> beam.Map(survey_batch, unit)
         | "AddSurveys" >> beam.CombineGlobally(add_surveys)
-        | "EstimateTruth"
-        >> beam.Map(estimate_truth, profiles, fraction, parse_shortage(on_shortage))
+        | "EstimateTruth" >> beam.Map(estimate_truth, profiles, fraction, on_hidden)
     )
     kept = decided | "DropSuspects" >> beam.Map(
         drop_suspects, AsSingleton(truth)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from synthfilter.core.bands import BAND_STARTS, BANDS, length_bands
 
@@ -55,6 +56,12 @@ class Profiles:
     sources: tuple[str, ...]
     counts: np.ndarray
     own: tuple[bool, bool] = (False, False)
+
+    @property
+    def digest(self) -> str:
+        """Of all counts and names, 16 hex digits."""
+        said = repr(self.sources).encode() + self.counts.astype("<i8").tobytes()
+        return xxhash.xxh3_64_hexdigest(said)
 
     def of(self, kind: int) -> "Profiles":
         """Returns the sources that have documents of a class, and only these."""

@@ -52,8 +52,8 @@ class OriginRules:
     def __post_init__(self) -> None:
         """Raises UserError unless each policy is known."""
         for name in ("flagged_human", "marked_human", "early_synthetic"):
-            _check_choice(name, getattr(self, name), CONFLICT_POLICIES)
-        _check_choice("language_policy", self.language_policy, LANGUAGE_POLICIES)
+            check_choice(name, getattr(self, name), CONFLICT_POLICIES)
+        check_choice("language_policy", self.language_policy, LANGUAGE_POLICIES)
 
     def policy(self, first: Evidence, says: Says, other: Evidence) -> str:
         """Returns what happens when other evidence contradicts the first."""
@@ -244,6 +244,7 @@ def _claim_where(
     return np.where(where, with_claim(claims, evidence, says), claims)
 
 
-def _check_choice(option: str, chosen: str, known: tuple[str, ...]) -> None:
+def check_choice(option: str, chosen: str, known: tuple[str, ...]) -> None:
+    """Raises UserError unless what was chosen for an option is known."""
     if chosen not in known:
         raise UserError(f"{option} must be one of {', '.join(known)}, got {chosen!r}")

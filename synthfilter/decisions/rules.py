@@ -57,6 +57,20 @@ class MixtureRules:
         """The groups of the set."""
         return group_names(self.mixture, only_listed=True)
 
+    def held_fraction(self) -> float | None:
+        """Returns the synthetic share of human and synthetic text to hold; None: none.
+
+        Whether to reach or not to exceed.
+        """
+        if self.synthetic_fraction is not None:
+            return self.synthetic_fraction
+        if self.max_synthetic_fraction is not None:
+            return self.max_synthetic_fraction
+        if not {HUMAN, SYNTHETIC} <= set(self.mixture):
+            return None
+        synthetic = self.mixture[SYNTHETIC]
+        return synthetic / (synthetic + self.mixture[HUMAN] or 1)
+
     def times(self, group: str) -> int:
         """Returns how often a document of a group may be in the set."""
         return self.repeat.get(group, self.shortage.repeats)

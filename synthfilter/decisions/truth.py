@@ -19,9 +19,9 @@ from synthfilter.decisions.prevalence import (
     Prevalence,
     estimate_prevalence,
 )
-from synthfilter.decisions.rules import Shortage
 from synthfilter.decisions.survey import Groups, Survey
 
+ON_HIDDEN = ("keep", "shrink", "fail")
 _MOST_GROUPS = 63
 
 
@@ -51,7 +51,7 @@ def estimate_truth(
     survey: Survey,
     profiles: Profiles | None,
     fraction: float | None,
-    shortage: Shortage,
+    on_hidden: str,
 ) -> Truth:
     """Returns what is likely of the documents that are still in.
 
@@ -59,12 +59,12 @@ def estimate_truth(
       survey: Of all documents.
       profiles: What the detector's scores look like; None: unknown.
       fraction: The synthetic share to hold or not to exceed; None: none is.
-      shortage: What to do where hidden text alone exceeds it: `fail`, or else leave
-        the most suspect documents out until it does not.
+      on_hidden: What to do where hidden text alone exceeds it: `keep` all the same,
+        `shrink` by the most suspect documents until it does not, or `fail`.
 
     Raises:
-      ShortageError: hidden text exceeds the fraction, and the policy is to fail or
-        nothing would be left.
+      ShortageError: hidden text exceeds the fraction, and the policy is to fail, or to
+        shrink and nothing would be left.
     """
     groups = Groups.largest(survey.cells, _MOST_GROUPS)
     key = survey.cells[:, 0].view(np.uint64)
@@ -78,14 +78,16 @@ def estimate_truth(
     truth = Truth(groups, prevalence, observed, human, synthetic)
     if fraction is None or not prevalence.known or human <= fraction:
         return truth
+    if on_hidden == "keep":
+        return truth
     said = (
         f"{human:.1%} of the text that counts as human is estimated to be synthetic "
         f"text that nothing marks, more than the {fraction:.1%} asked for"
     )
-    if shortage.policy == "fail":
+    if on_hidden == "fail":
         raise ShortageError(
             f"{said}; ask for more, add text that is known to be human, leave the most "
-            "suspect out with --on-shortage shrink, or use --count declared"
+            "suspect out with --on-hidden shrink, or use --count declared"
         )
     settled = int(survey.settled[Origin.HUMAN])
     limit = _suspicion_limit(prevalence.cells[..., 0], alive[..., 0], settled, fraction)

@@ -4,7 +4,6 @@ import pytest
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.profiles import Profiles, count_profiles
 from synthfilter.core.schema import Origin
-from synthfilter.decisions.rules import Shortage
 from synthfilter.decisions.survey import Survey, group_keys, survey, suspicion
 from synthfilter.decisions.truth import (
     Truth,
@@ -15,7 +14,7 @@ from synthfilter.decisions.truth import (
 )
 
 HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
-SHRINK, FAIL = Shortage("shrink"), Shortage("fail")
+KEEP, SHRINK, FAIL = "keep", "shrink", "fail"
 WORDS = 150
 THRESHOLD = np.float32(0.9)
 
@@ -107,6 +106,13 @@ def test_the_most_suspect_go_first_when_hidden_text_exceeds_the_share() -> None:
     # Machine text is left in a smaller part than before.
     rest = ~gone & (score < THRESHOLD)
     assert rest[400:].sum() / rest.sum() < 0.8 * before.human_share
+
+
+def test_nothing_goes_where_it_is_to_be_kept() -> None:
+    score, seen = crawl(400, 400)
+    truth = estimate_truth(seen, PROFILES, 0.01, KEEP)
+    assert truth.human_share > 0.01
+    assert not suspects(truth, score).any()
 
 
 def test_a_shortage_can_be_an_error_that_says_what_to_do() -> None:

@@ -437,3 +437,15 @@ def test_what_two_reviewers_download_goes_into_a_ledger(
     assert "ann and bob" in printed
     assert "1 of 8 reviewed were rejected" in printed
     assert "2 undecided" in printed
+    # The next build obeys: one text is out, one counts as human now.
+    workshop.build("after", ledger=ledger)
+    evidence = {r["id"]: r["origin_evidence"] for r in workshop.rows(output="after")}
+    told = [said for said in evidence.values() if said.startswith("review=")]
+    assert sorted(told) == [
+        "review=human declared=synthetic",
+        *["review=synthetic declared=synthetic"] * 6,
+    ]
+    rejected = workshop.rows("rejected", output="after")
+    assert [row["reason"] for row in rejected] == ["rejected_by_review"]
+    workshop.build("gated", ledger=ledger, max_error=0.02, code=3)
+    assert "may have more errors than max_error 0.02" in capsys.readouterr().err

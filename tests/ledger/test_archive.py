@@ -49,7 +49,7 @@ def test_what_is_no_table_of_ours_is_an_error(path: str) -> None:
     with pytest.raises(UserError, match="are of version 2, expected 1; use the synth"):
         read_archive(path)
     log.write_text("{")
-    with pytest.raises(UserError, match="files of the archive in .* cannot be read"):
+    with pytest.raises(UserError, match=r"files of the archive in .* cannot be read"):
         read_archive(path)
 
 
