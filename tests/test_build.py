@@ -480,7 +480,7 @@ def test_batches_cross_shuffles_in_our_coder_and_without_text(corpus: Path) -> N
         for name in parts.transforms
         if parts.transforms[name].spec.urn == "beam:transform:group_by_key:v1"
     }
-    for step in ("SameContent", "SameOrigin", "ByShard"):
+    for step in ("SameContent", "SameCells", "ByShard"):
         (collection,) = [p for name, p in shuffled.items() if name.endswith(f"/{step}")]
         coder = parts.coders[parts.pcollections[collection].coder_id]
         value = parts.coders[coder.component_coder_ids[1]]
