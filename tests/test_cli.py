@@ -67,7 +67,8 @@ def test_a_build_prints_what_was_read_left_out_and_kept(
         "id <- doc_id",
         "dead letter",
         "exact copy",
-        "asked 30.00%, counted",
+        "asked 30.00%, estimated",
+        "counted as synthetic",
         "without a score: ",
         "could not be read: file, place and reason are in out/dead_letter/",
     ):
@@ -83,7 +84,7 @@ def test_a_build_prints_what_was_read_left_out_and_kept(
 def test_a_yaml_file_sets_the_same_options_and_flags_override_it(files: Path) -> None:
     Path("build.yaml").write_text(
         "human: h/*.parquet\nsynthetic: [s/*.jsonl.gz]\n"
-        "synthetic-fraction: 0.5\nunit: docs\nseed: 4\n"
+        "synthetic-fraction: 0.5\nunit: docs\nseed: 4\ncount: declared\n"
     )
     assert run("build", "build.yaml", "--output", "a", "--quiet") == 0
     assert run("build", "build.yaml", "--output", "b", "--seed", "5", "--quiet") == 0

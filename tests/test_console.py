@@ -11,6 +11,7 @@ from synthfilter import console
 from synthfilter.console import (
     Reporter,
     describe_capped,
+    describe_conflicts,
     describe_shares,
     describe_unscored,
 )
@@ -134,9 +135,9 @@ def test_an_inspection_shows_how_likely_near_copies_were_found(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"synthetic_fraction": 0.3}, "asked 30.00%, got 25.00%"),
-        ({"max_synthetic_fraction": 0.4}, "asked at most 40.00%, got 25.00%"),
-        ({}, "no share asked for, got 25.00%"),
+        ({"synthetic_fraction": 0.3}, "asked 30.00%, counted 25.00%"),
+        ({"max_synthetic_fraction": 0.4}, "asked at most 40.00%, counted 25.00%"),
+        ({}, "no share asked for, counted 25.00%"),
     ],
 )
 def test_shares_are_said_as_they_were_asked(asked: dict, said: str) -> None:
@@ -153,3 +154,37 @@ def test_shares_are_said_as_they_were_asked(asked: dict, said: str) -> None:
     lines = describe_shares(shares)
     assert said in lines[0]
     assert lines[1:] == ["size: asked 9 words, got 4", "limited by target_size"]
+    likely = {"estimated": 0.3, "low": 0.2, "high": 0.55, "confidence": 0.9}
+    first, second, *_ = describe_shares({**shares, **likely})
+    estimate = "estimated 30.00% (90% interval 20.00% to 55.00%)"
+    assert first.endswith(f"{said.partition(', ')[0]}, {estimate}")
+    assert second == "counted as synthetic: 25.00% (25.00% of docs, 25.00% of bytes)"
+
+
+def test_prevalence_is_shown_by_group_and_for_all(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    share = {"docs": 1200, "estimate": 0.1, "low": 0.0, "high": 0.25}
+    groups = [{"group": "unknown: [red]forum", **share}]
+    found = {"confidence": 0.9, "groups": groups, "em": 0.2, **share}
+    Reporter().show_prevalence({"prevalence": found})
+    printed = capsys.readouterr().out
+    assert "with 90% intervals" in printed
+    for name in ("unknown: [red]forum", "all"):
+        (line,) = [row for row in printed.splitlines() if row.strip().startswith(name)]
+        assert line.split()[-4:] == ["1,200", "10.0%", "0.0%", "25.0%"]
+    Reporter().show_prevalence({"prevalence": None})
+    Reporter().show_prevalence({})
+    assert capsys.readouterr().out == ""
+
+
+def test_conflicts_are_said_in_one_line() -> None:
+    assert describe_conflicts([]) == []
+    rows = [
+        {"decided": "date=human", "against": "detector=synthetic", "docs": 1200},
+        {"decided": "url=human", "against": "producer=synthetic", "docs": 1},
+    ]
+    assert describe_conflicts(rows) == [
+        "evidence of origin that disagrees: 1,200 date=human, not detector=synthetic; "
+        "1 url=human, not producer=synthetic"
+    ]

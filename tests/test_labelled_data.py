@@ -46,7 +46,8 @@ def digest_of(folder: Path) -> str:
 
 
 def test_share_books_and_digest_are_what_they_must_be(split: Path) -> None:
-    made = build(split, "out", "--synthetic-fraction", "0.3", "--unit", "words")
+    asked = ("--synthetic-fraction", "0.3", "--unit", "words", "--count", "declared")
+    made = build(split, "out", *asked)
     words = made["shares"]["got"]["words"]
     assert words["synthetic_fraction"] == pytest.approx(0.3, abs=1e-4)
     longest = 2_000
@@ -58,6 +59,18 @@ def test_share_books_and_digest_are_what_they_must_be(split: Path) -> None:
     # Copies are the same ones whatever the detector says.
     assert books["left_out"]["exact_copy"] == 189
     assert made["content_digest"] == digest_of(split / "out/data")
+
+
+def test_the_estimated_share_is_held_where_the_true_one_is_asked_for(
+    split: Path,
+) -> None:
+    shares = build(split, "true", "--synthetic-fraction", "0.3")["shares"]
+    assert shares["asked"] == 0.3
+    assert shares["estimated"] == pytest.approx(0.3, abs=1e-3)
+    assert shares["low"] <= shares["estimated"] <= shares["high"]
+    # Hidden text is little where all human text is human; the model has seen it.
+    assert 0.28 < shares["declared"] < 0.3
+    assert shares["declared"] == shares["got"]["words"]["synthetic_fraction"]
 
 
 def test_the_digest_is_the_one_of_every_earlier_version(split: Path) -> None:

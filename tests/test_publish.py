@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from synthfilter.core import schema
-from synthfilter.core.schema import Reason
+from synthfilter.core.schema import Origin, Reason
 from synthfilter.detection.lengths import Threshold
 from synthfilter.publish import tell_evidence
 
@@ -14,7 +14,9 @@ def told(*decisions: dict[str, float]) -> list[str | None]:
         [{**nothing, **decision} for decision in decisions], schema=schema.DECISION
     )
     options = {Reason.SHARED_NGRAMS: "against_ngrams=13"}
-    return tell_evidence(rows, Threshold.constant(0.5, "given"), options).to_pylist()
+    threshold = Threshold.constant(0.5, "given")
+    conflicts = ("marked_human=drop", "early_synthetic=drop")
+    return tell_evidence(rows, threshold, options, conflicts).to_pylist()
 
 
 def test_the_evidence_of_a_copy_is_the_other_document_and_how_near_it_is() -> None:
@@ -39,6 +41,13 @@ def test_the_evidence_of_a_filter_is_the_option_behind_it() -> None:
         {"reason": Reason.HUMAN_SCORED_SYNTHETIC, "words": 9},
         {"reason": Reason.MIXTURE},
     ) == ["against_ngrams=13", "threshold=0.5", None]
+
+
+def test_the_evidence_of_a_conflict_is_the_policy_for_what_was_declared() -> None:
+    assert told(
+        {"reason": Reason.CONFLICT, "origin": Origin.HUMAN},
+        {"reason": Reason.CONFLICT, "origin": Origin.SYNTHETIC},
+    ) == ["marked_human=drop", "early_synthetic=drop"]
 
 
 def test_of_no_documents_nothing_is_said() -> None:

@@ -92,7 +92,12 @@ def test_a_reference_set_is_neither_written_nor_in_the_books(workshop, against) 
     assert ids == {f"h-{i}" for i in range(10)}
     books = manifest["books"]
     assert books["read"] == 10 == books["kept"] + sum(books["left_out"].values())
-    assert set(books["by_declared_origin"]) == {"human", "synthetic", "unknown"}
+    assert set(books["by_declared_origin"]) == {
+        "human",
+        "synthetic",
+        "unknown",
+        "core",
+    }
     inputs = {file["path"]: file for file in manifest["inputs"]}
     assert [file["declared"] for file in inputs.values()] == ["human", "reference"]
     assert [file["rows"] for file in inputs.values()] == [10, 6]

@@ -10,10 +10,10 @@ from moto.server import ThreadedMotoServer
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.uses import USE
-from synthfilter.core.verdicts import GIVEN
+from synthfilter.core.verdicts import GIVEN, VERDICTS
 from synthfilter.ledger import table as module
-from synthfilter.ledger import verdicts
 from synthfilter.ledger.read import read_uses
+from synthfilter.ledger.side_table import SideTable
 from synthfilter.ledger.table import (
     forget_build,
     list_data_files,
@@ -87,13 +87,15 @@ def test_verdicts_in_a_bucket_are_like_those_on_the_disk(
     )
     assert add_verdicts(path, given) == 3
     assert add_verdicts(path, given) == 0
-    stale = verdicts._load(path)
+    load, table = SideTable._load, SideTable("_verdicts", "verdicts", VERDICTS)
+    stale = load(table, path)
     assert add_verdicts(path, given.slice(0, 0)) == 0
     other = given.set_column(3, GIVEN.field("reviewer"), pa.array(["bob"] * 3))
     assert add_verdicts(path, other) == 3
     tables = iter([stale])
-    load = verdicts._load
-    monkeypatch.setattr(verdicts, "_load", lambda w: next(tables, None) or load(w))
+    monkeypatch.setattr(
+        SideTable, "_load", lambda self, path: next(tables, None) or load(self, path)
+    )
     assert add_verdicts(path, other) == 0
     assert read_verdicts(path).num_rows == 6
     assert open_ledger(path) is None
