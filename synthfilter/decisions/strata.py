@@ -292,18 +292,18 @@ def fill(
 
     All are the same multiple of their natural size, but for those at a limit.
     """
-    total, slope, factor = sum(least, Fraction(0)), Fraction(0), Fraction(0)
+    # Of those at a limit, and by the factor of all others.
+    fixed, slope, factor = sum(least, Fraction(0)), Fraction(0), Fraction(0)
     turns = []
     for size, low, high in zip(natural, least, most, strict=True):
         if size:
-            turns += [(low / size, size), (high / size, -size)]
-    for turn, change in sorted(turns):
-        if total + slope * (turn - factor) >= target:
+            turns += [(low / size, size, -low), (high / size, -size, high)]
+    for turn, change, limit in sorted(turns):
+        if fixed + slope * turn >= target:
             break
-        total += slope * (turn - factor)
-        factor, slope = turn, slope + change
+        factor, slope, fixed = turn, slope + change, fixed + limit
     if slope:
-        factor += (target - total) / slope
+        factor = (target - fixed) / slope
     return [
         min(max(size * factor, low), high)
         for size, low, high in zip(natural, least, most, strict=True)

@@ -35,7 +35,7 @@ def parts_of(groups: int) -> st.SearchStrategy[tuple[int, ...]]:
 
 FRESH = st.none() | st.builds(
     lambda tenths, most, old: Fresh(Fraction(tenths, 10), most, old, "fresh", "old"),
-    st.integers(0, 10),
+    st.integers(1, 10),
     st.integers(0, 10),
     st.integers(0, 3),
 )
