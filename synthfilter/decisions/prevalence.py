@@ -33,7 +33,7 @@ from synthfilter.decisions.score_fits import (
     BAND_OF_LENGTH,
     Fit,
     fit_group,
-    log_table,
+    log_likelihoods,
     machine_chances,
 )
 from synthfilter.decisions.score_models import Models, draw_models, smooth_counts
@@ -213,13 +213,14 @@ def estimate_prevalence(
     if profiles is not None and models is not None:
         usual = EVIDENCE_OWN if all(profiles.own) else EVIDENCE
         docs = observed.docs.sum(axis=-1).astype(np.float64)
-        table = log_table(models)
         fits = [
             _Fits(
-                fit_group(of_group, table, models, _EVIDENCE_OF_MEAN),
-                fit_group(of_group, table, models, evidence or usual),
+                fit_group(of_group, likelihood, models, _EVIDENCE_OF_MEAN),
+                fit_group(of_group, likelihood, models, evidence or usual),
             )
-            for of_group in docs
+            for of_group, likelihood in zip(
+                docs, log_likelihoods(docs, models), strict=True
+            )
         ]
         for number, (likely, _) in enumerate(fits):
             chance = machine_chances(likely, models).mean(axis=0)

@@ -45,24 +45,38 @@ def log_table(models: Models) -> np.ndarray:
     return np.log(mixed).astype(np.float32).reshape(*mixed.shape[:2], -1)
 
 
+def log_likelihoods(docs: np.ndarray, models: Models) -> np.ndarray:
+    """Returns the log-likelihood of the scores of each group and length.
+
+    Args:
+      docs: [groups, LENGTHS, BINS].
+      models: What they are scored by.
+
+    Returns:
+      float32 [groups, LENGTHS, draws, shares].
+    """
+    table = log_table(models)
+    flat = np.empty((*docs.shape[:2], table.shape[-1]), np.float32)
+    for length, band in enumerate(BAND_OF_LENGTH):
+        # All groups at once: a product of matrices takes a tenth of their single ones.
+        np.matmul(docs[:, length].astype(np.float32), table[band], out=flat[:, length])
+    return flat.reshape(*docs.shape[:2], DRAWS, -1)
+
+
 def fit_group(
-    docs: np.ndarray, table: np.ndarray, models: Models, evidence: float
+    docs: np.ndarray, likelihood: np.ndarray, models: Models, evidence: float
 ) -> Fit:
     """Returns what may be true of one group.
 
     Args:
       docs: [LENGTHS, BINS].
-      table: See `log_table`.
+      likelihood: Of the group, see `log_likelihoods`.
       models: What it is about.
       evidence: What any number of documents counts as at most.
     """
     # Counting n documents as n e / (n + e) of them is the coarsened likelihood.
-    docs = docs * (evidence / (evidence + docs.sum()))
-    flat = np.zeros((LENGTHS, table.shape[-1]), np.float32)
-    for band in range(len(BANDS)):
-        mine = BAND_OF_LENGTH == band
-        flat[mine] = docs[mine].astype(np.float32) @ table[band]
-    likelihood = flat.reshape(LENGTHS, DRAWS, -1)
+    part = evidence / (evidence + docs.sum())
+    docs, likelihood = docs * part, likelihood * np.float32(part)
     together = likelihood.sum(axis=0, dtype=np.float64) + np.log(
         _before(np.array(0.5), np.array(2.0))
     )
