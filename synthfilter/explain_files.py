@@ -227,11 +227,10 @@ def _not_found(folder: str, manifest: Mapping[str, Any], asked: str) -> UserErro
             f"them: {', '.join(letters)}"
         )
     hint = "give an id, a content_hash or its first 8 or more digits"
-    near = difflib.get_close_matches(
-        asked, sorted(_alike(folder, manifest, asked)), n=_MOST_NAMED, cutoff=0.5
-    )
+    names = {name.lower(): name for name in sorted(_alike(folder, manifest, asked))}
+    near = difflib.get_close_matches(asked.lower(), names, _MOST_NAMED, cutoff=0.5)
     if near:
-        hint = f"did you mean {', '.join(map(repr, near))}?"
+        hint = f"did you mean {', '.join(repr(names[name]) for name in near)}?"
     return UserError(
         f"no document {asked!r} in data/, rejected/ or dead_letter/ of {folder!r}; "
         f"{hint}"
