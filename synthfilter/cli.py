@@ -19,6 +19,7 @@ from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.detector import load_detector
 from synthfilter.estimate import estimate_build
 from synthfilter.evaluate import Evaluate
+from synthfilter.explain import add_explain_command
 from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.ledger_command import add_ledger_commands
@@ -92,6 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=_run_job, parser=command, job=job)
     add_ledger_commands(commands)
     add_review_commands(commands)
+    add_explain_command(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)

@@ -54,8 +54,8 @@ class Reporter:
         self._errors = Console(quiet=quiet, stderr=True, highlight=False)
 
     def say(self, text: str) -> None:
-        """Prints a line; file names in it are not markup."""
-        self.console.print(text, markup=False)
+        """Prints a line; names in it are no markup and no pictures (`:smile:`)."""
+        self.console.print(text, markup=False, emoji=False)
 
     @contextlib.contextmanager
     def follow(self, beats: str, total_bytes: Mapping[str, int]) -> Iterator[None]:

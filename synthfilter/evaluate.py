@@ -13,6 +13,7 @@ from rich.text import Text
 from synthfilter.console import Reporter
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.text import printable as printable
 from synthfilter.detection.detector import DEFAULT_SOURCE, Detector, load_detector
 from synthfilter.detection.figures import (
     find_thresholds,
@@ -245,12 +246,6 @@ def _rate(rate: Mapping[str, Any] | None) -> str:
         return ""
     share, low, high = (100 * rate[name] for name in ("rate", "low", "high"))
     return f"{share:.1f} ({low:.1f}-{high:.1f})"
-
-
-def printable(name: str) -> str:
-    """Returns a name without what a terminal would obey, and not too long."""
-    safe = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
-    return safe if len(safe) <= 60 else safe[:59] + "\u2026"
 
 
 def make_page(figures: Mapping[str, Any], scores: Scores) -> str:

@@ -69,6 +69,12 @@ def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def shared_workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Returns one workshop for all tests of a module that only look at its builds."""
+    return Workshop(tmp_path_factory.mktemp("workshop"))
+
+
 @pytest.fixture(scope="session")
 def labelled_data() -> Path:
     """Returns the folder of labelled Parquet files, or skips the test."""

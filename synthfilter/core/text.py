@@ -206,3 +206,15 @@ def _without(
     if not len(dropped):
         return data, offsets
     return np.delete(data, dropped), offsets - np.searchsorted(dropped, offsets)
+
+
+def printable(name: str, most: int = 60) -> str:
+    """Returns a name without what a terminal would obey, and not too long.
+
+    Args:
+      name: Any text.
+      most: Characters it may have.
+    """
+    # The rest of a long one is not looked at.
+    safe = "".join(c if c.isprintable() else "\ufffd" for c in name[: most + 1])
+    return safe if len(safe) <= most else safe[: most - 1] + "\u2026"

@@ -22,7 +22,7 @@ LANGUAGE_POLICIES = ("declared", "drop")
 
 # Evidence that a document itself or its place gives, and not a mere declaration.
 _DECLARATIONS = (Evidence.DECLARED, Evidence.COLUMN)
-_INHERENT = (Evidence.MARK, Evidence.PRODUCER, Evidence.URL, Evidence.DATE)
+INHERENT = (Evidence.MARK, Evidence.PRODUCER, Evidence.URL, Evidence.DATE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +57,20 @@ class OriginRules:
 
     def policy(self, first: Evidence, says: Says, other: Evidence) -> str:
         """Returns what happens when other evidence contradicts the first."""
-        if says == Says.HUMAN and first in _DECLARATIONS:
-            if other == Evidence.DETECTOR:
-                return self.flagged_human
-            if other in _INHERENT:
-                return self.marked_human
-        if says == Says.SYNTHETIC and other == Evidence.DATE:
-            return self.early_synthetic
-        return "keep"
+        option = policy_option(first, says, other)
+        return "keep" if option is None else getattr(self, option)
+
+
+def policy_option(first: Evidence, says: Says, other: Evidence) -> str | None:
+    """Returns the rule on other evidence that contradicts the first; None for none."""
+    if says == Says.HUMAN and first in _DECLARATIONS:
+        if other == Evidence.DETECTOR:
+            return "flagged_human"
+        if other in INHERENT:
+            return "marked_human"
+    if says == Says.SYNTHETIC and other == Evidence.DATE:
+        return "early_synthetic"
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +208,7 @@ def settle_claims(claims: int, rules: OriginRules) -> tuple[int, int, int, bool]
         by, says, reason = _resolve(said, rules)
     if rejected:
         reason = Reason.REJECTED_BY_REVIEW
-    backed = any(e in _INHERENT and s == says for e, s in said)
+    backed = any(e in INHERENT and s == says for e, s in said)
     doubted = by in _DECLARATIONS and says == Says.HUMAN
     doubted &= rules.flagged_human != "keep" and not backed
     origin = Origin.HUMAN if says == Says.HUMAN else Origin.SYNTHETIC
@@ -216,7 +222,7 @@ def _resolve(
     first, says = said[0]
     for other, otherwise in said[1:]:
         if otherwise == says:
-            if other in _INHERENT:
+            if other in INHERENT:
                 # Two that agree are not overruled by a third.
                 break
             continue
