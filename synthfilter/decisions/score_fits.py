@@ -60,7 +60,7 @@ def log_likelihoods(docs: np.ndarray, models: Models) -> np.ndarray:
     for length, band in enumerate(BAND_OF_LENGTH):
         # All groups at once: a product of matrices takes a tenth of their single ones.
         np.matmul(docs[:, length].astype(np.float32), table[band], out=flat[:, length])
-    return flat.reshape(*docs.shape[:2], DRAWS, -1)
+    return flat.reshape(*docs.shape[:2], DRAWS, len(_ALL_SHARES))
 
 
 def fit_group(
