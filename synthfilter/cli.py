@@ -131,15 +131,20 @@ def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -
     """Prints what is read as what, a line for each set of columns.
 
     Raises:
-      UserError: a file has no text column.
+      UserError: a file has no text column, or no file a column that was named.
     """
     chosen = parse_fields(build.fields)
     found: dict[tuple[str, str], list[InputFile]] = {}
+    mapped: set[str] = set()
     for file in inputs:
         columns = read_columns(file)
         mapping = map_fields(columns, chosen, file.path) if columns else {}
+        mapped.update(mapping)
         key = (file.declared.name.lower(), describe(mapping, columns))
         found.setdefault(key, []).append(file)
+    nowhere = [f"{name}={chosen[name]}" for name in chosen if name not in mapped]
+    if nowhere and mapped:
+        raise UserError(f"no input has a column for --fields {' '.join(nowhere)}")
     for (declared, fields), files in found.items():
         size = sum(file.bytes for file in files) / 1e6
         reporter.say(

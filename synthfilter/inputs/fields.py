@@ -57,19 +57,19 @@ def map_fields(
       path: The file, for the message.
 
     Raises:
-      UserError: no column holds the text, a chosen column is missing, or two have
-        the same name.
+      UserError: no column holds the text, two have the same name, or a chosen column is
+        missing; those of `BESIDE_METADATA` may be, not every file needs a category.
     """
     columns = list(columns)
     if len(set(columns)) < len(columns):
         raise UserError(f"{path}: a column name comes twice in {', '.join(columns)}")
+    mapping = {name: found for name, found in chosen.items() if found in columns}
     for name, wanted in chosen.items():
-        if wanted not in columns:
+        if name not in mapping and name not in BESIDE_METADATA:
             raise UserError(
                 f"{path}: no column {wanted!r} for {name!r}; "
                 f"found {', '.join(columns) or 'none'}"
             )
-    mapping = dict(chosen)
     for name, aliases in ALIASES.items():
         present = [alias for alias in aliases if alias in columns]
         if name not in mapping and present:

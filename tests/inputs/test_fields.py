@@ -54,6 +54,13 @@ def test_columns_that_cannot_be_mapped_are_an_error_that_names_them(
         map_fields(columns, chosen, "in.jsonl")
 
 
+@pytest.mark.parametrize("name", ["category", "language", "weight"])
+def test_not_every_file_needs_what_groups_are_made_of(name: str) -> None:
+    chosen = {name: "kind"}
+    assert map_fields(["text"], chosen, "f") == {"text": "text"}
+    assert map_fields(["text", "kind"], chosen, "f") == {"text": "text", name: "kind"}
+
+
 def test_the_mapping_is_told_in_one_line() -> None:
     mapping = {"text": "content", "id": "id"}
     assert (
