@@ -71,6 +71,13 @@ def test_of_a_stage_of_unknown_size_no_time_is_said(
     assert line.endswith("MB/s")
 
 
+def test_names_in_a_line_are_no_markup_and_no_pictures(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    Reporter().say("a :smile: and [red] b")
+    assert capsys.readouterr().out == "a :smile: and [red] b\n"
+
+
 def test_a_quiet_reporter_prints_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -30,6 +30,11 @@ def _if_kept(facts: Facts, options: Options) -> str:
     if against and against["option"]:
         flag = _flag(against["option"])
         return f"{flag} reclassify would count it as {against['says']}"
+    decider = roles.get("decides")
+    if decider and decider["evidence"] == "detector":
+        if decider["says"] == "synthetic":
+            return f"a --threshold above {facts['score']:.4f} would count it as human"
+        return f"a --threshold below {facts['score']:.4f} would count it as synthetic"
     place = facts["place"]
     if place and place["taken"] < place["of"]:
         left = place["taken"] - place["place"] + 1

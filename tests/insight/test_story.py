@@ -112,6 +112,20 @@ def test_what_overrules_is_told_with_its_rule_and_how_to_turn_it() -> None:
     assert lines[-1] == "otherwise: --flagged-human keep would count it as human"
 
 
+@pytest.mark.parametrize(
+    ("says", "chance"),
+    [
+        ("synthetic", "a --threshold above 0.2000 would count it as human"),
+        ("human", "a --threshold below 0.2000 would count it as synthetic"),
+    ],
+)
+def test_what_the_score_alone_decides_another_threshold_would_not(
+    says: str, chance: str
+) -> None:
+    lines = told(said=[link("detector", says, "decides")], origin=says)
+    assert lines[-1] == f"otherwise: {chance}"
+
+
 def test_near_copies_are_told_with_their_similarity() -> None:
     document = {
         "id": "b",
