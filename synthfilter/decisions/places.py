@@ -67,7 +67,9 @@ class PlaceCounter:
         """
         found: list[Optional[Place]] = []
         for origin, before in zip(self._origin, self._before.tolist(), strict=True):
-            taken, left = (self._counts.get((origin, which), 0) for which in (1, 0))
+            taken, left = (
+                self._counts.get((origin, which), 0) for which in (True, False)
+            )
             last = self._last_taken.get(origin, -1)
             if last >= self._first_left.get(origin, 1 << 64):
                 found.append(None)
