@@ -280,7 +280,12 @@ def _cells(
 def _groups_table(shares: Mapping[str, Any]) -> Table:
     """Returns what was asked of each group of the mixture, and what was got."""
     unit = shares["unit"]
-    table = Table(box=box.SIMPLE, title=f"groups, in {unit}", title_justify="left")
+    title = f"groups, in {unit}"
+    if shares.get("counts") == "estimated" and {"human", "synthetic"} <= set(
+        shares["groups"]
+    ):
+        title += ", as documents count; how much is synthetic is held by estimate"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
     table.add_column("")
     for name in ("available", "got", "asked", "share"):
         table.add_column(name, justify="right")
@@ -305,6 +310,8 @@ def describe_shares(shares: Mapping[str, Any]) -> list[str]:
         asked = f"asked {shares['synthetic_fraction']:.2%}"
     elif shares["max_synthetic_fraction"] is not None:
         asked = f"asked at most {shares['max_synthetic_fraction']:.2%}"
+    elif shares.get("asked") is not None:
+        asked = f"asked {shares['asked']:.2%} besides categories"
     got = shares["got"]
     share = got[unit]["synthetic_fraction"]
     others = ", ".join(

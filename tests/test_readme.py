@@ -11,9 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+# The README comes first: what it makes, the others may use.
+PAGES = [README, *(path.read_text() for path in sorted(ROOT.glob("docs/*.md")))]
 COMMANDS = [
     line[2:]
-    for block in re.findall(r"```console\n(.*?)```", README, re.S)
+    for block in re.findall(r"```console\n(.*?)```", "\n".join(PAGES), re.S)
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
@@ -69,5 +71,6 @@ def test_every_program_runs_as_written(
 
 
 def test_every_link_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), target
