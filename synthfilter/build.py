@@ -8,7 +8,7 @@ Text is read twice and never shuffled; what travels is facts, as Arrow batches.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
 import numpy as np
@@ -56,8 +56,8 @@ from synthfilter.publish import (
     choose_shards,
     commit_build,
     plan_layout,
-    tell_evidence,
 )
+from synthfilter.reasons import tell_evidence
 from synthfilter.reference import drop_shared_ngrams
 from synthfilter.reuse import (
     ReuseRules,
@@ -74,6 +74,24 @@ _PARTITION_BYTES = 256 << 20
 _DOCUMENT_BYTES = 1000
 # The ledger is read for near copies once for each part of about this much input.
 _LEDGER_BYTES = 1 << 30
+
+
+class _Mixed(NamedTuple):
+    """What is known of all documents once they are decided on; each one element.
+
+    Attributes:
+      truth: The one `Truth`.
+      archive: `ArchiveFile`s.
+      summary: The one `Summary`.
+      plan: The one `MixturePlan`.
+      bounds: The one `Bounds`.
+    """
+
+    truth: beam.PCollection
+    archive: beam.PCollection
+    summary: beam.PCollection
+    plan: beam.PCollection
+    bounds: beam.PCollection
 
 
 # The order of the fields is that of the bases, from the last to the first.
@@ -168,36 +186,16 @@ class Build(
         )
         settled = self._settle(annotated, identity, partitions, threshold, outside)
         decided, capped = self._decide(settled, found, identity, inputs, beats)
-        decided, truth = find_truth(
-            decided,
-            profiles,
-            self.unit,
-            self._held_fraction(),
-            self.on_hidden,
-        )
-        archive = digest_archive(annotated)
-        weighted = schema.WEIGHT in parse_fields(self.fields)
-        summary = check_archive(
-            sum_up(decided, self.unit, weighted),
-            archive,
-            self.ledger,
-            self.replace_core,
-        )
-        summary = check_sources(summary, annotated, self.max_source_loss)
-        plan, bounds = plan_mixture(
-            decided,
-            summary,
-            self.rules(),
-            weighted,
-            truth | "TrueShares" >> beam.Map(true_shares, self.count == "estimated"),
-        )
+        decided, mixed = self._mix(decided, annotated, profiles)
         expected = (
             decided
             | "CountChosen"
-            >> beam.Map(decide.count_chosen, AsSingleton(plan), AsSingleton(bounds))
+            >> beam.Map(
+                decide.count_chosen, AsSingleton(mixed.plan), AsSingleton(mixed.bounds)
+            )
             | "AddChosen" >> beam.CombineGlobally(add_chosen)
         )
-        layout = summary | "PlanShards" >> beam.Map(
+        layout = mixed.summary | "PlanShards" >> beam.Map(
             plan_layout,
             AsSingleton(expected),
             AsSingleton(identity),
@@ -205,21 +203,15 @@ class Build(
             self.seed,
         )
         chosen = decided | "Choose" >> beam.FlatMap(
-            choose_shards, AsSingleton(plan), AsSingleton(bounds), AsSingleton(layout)
+            choose_shards,
+            AsSingleton(mixed.plan),
+            AsSingleton(mixed.bounds),
+            AsSingleton(layout),
         ).with_output_types(Keyed)
-        evidence = functools.partial(
-            tell_evidence,
-            threshold=threshold,
-            options=self._evidence(),
-            conflicts=(
-                f"marked_human={self.marked_human}",
-                f"early_synthetic={self.early_synthetic}",
-            ),
-        )
         names = annotated | "NameGroups" >> beam.FlatMap(
-            name_groups, AsSingleton(truth)
+            name_groups, AsSingleton(mixed.truth)
         )
-        written = self._write(chosen, found, layout, detector, evidence, beats)
+        written = self._write(chosen, found, layout, detector, threshold, beats)
         return (
             root
             | "Manifest" >> beam.Create([None])
@@ -228,11 +220,11 @@ class Build(
                 commit_build,
                 AsIter(written),
                 AsIter(found),
-                AsSingleton(plan),
+                AsSingleton(mixed.plan),
                 AsSingleton(layout),
-                AsSingleton(truth),
+                AsSingleton(mixed.truth),
                 AsIter(names),
-                AsIter(archive),
+                AsIter(mixed.archive),
                 self.output,
                 {
                     **options,
@@ -361,6 +353,38 @@ class Build(
             )
         return settled | "LeaveReference" >> beam.Map(decide.leave_reference), capped
 
+    def _mix(
+        self,
+        decided: beam.PCollection,
+        annotated: beam.PCollection,
+        profiles: Optional[Profiles],
+    ) -> tuple[beam.PCollection, _Mixed]:
+        """Decided documents, without those too suspect to stay, and what is chosen."""
+        decided, truth = find_truth(
+            decided,
+            profiles,
+            self.unit,
+            self._held_fraction(),
+            self.on_hidden,
+        )
+        archive = digest_archive(annotated)
+        weighted = schema.WEIGHT in parse_fields(self.fields)
+        summary = check_archive(
+            sum_up(decided, self.unit, weighted),
+            archive,
+            self.ledger,
+            self.replace_core,
+        )
+        summary = check_sources(summary, annotated, self.max_source_loss)
+        plan, bounds = plan_mixture(
+            decided,
+            summary,
+            self.rules(),
+            weighted,
+            truth | "TrueShares" >> beam.Map(true_shares, self.count == "estimated"),
+        )
+        return decided, _Mixed(truth, archive, summary, plan, bounds)
+
     def _held_fraction(self) -> Optional[float]:
         """Returns the synthetic share to hold by estimate; None where none is."""
         if self.count == "declared":
@@ -390,10 +414,19 @@ class Build(
         found: beam.PCollection,
         layout: beam.PCollection,
         detector: Detector,
-        evidence: Callable[[pa.RecordBatch], pa.Array],
+        threshold: Threshold,
         beats: Optional[str],
     ) -> beam.PCollection:
         """Verdicts by shard to written files."""
+        evidence = functools.partial(
+            tell_evidence,
+            threshold=threshold,
+            options=self._evidence(),
+            conflicts=(
+                f"marked_human={self.marked_human}",
+                f"early_synthetic={self.early_synthetic}",
+            ),
+        )
         where = functools.partial(
             facts_path,
             folder=self._facts_folder(),

@@ -217,7 +217,7 @@ def test_a_mixture_that_cannot_be_stops_with_the_nearest(
         ({"protect": "prose"}, "protect must name groups of the mixture"),
         ({"strata": "url"}, "strata must be one of category, language, source"),
         ({"min_fresh": 0.1}, "need each other"),
-        ({"fresh_after": "soon", "min_fresh": 0.1}, "must be a day such as"),
+        ({"fresh_after": "soon", "min_fresh": 0.1}, "expects a day such as"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(

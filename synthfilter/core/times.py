@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from synthfilter.core.errors import UserError
 
 _EPOCH = datetime.date(1970, 1, 1)
-_DAY_MS = 24 * 60 * 60 * 1000
+DAY_MS = 24 * 60 * 60 * 1000
 # No document is dated outside; year 1 and the like stand for no date.
 _FIRST = np.datetime64("1800-01-01", "ms").astype(np.int64)
 _LAST = np.datetime64("2140-01-01", "ms").astype(np.int64)
@@ -46,7 +46,7 @@ def parse_day(said: str, option: str) -> int:
         raise UserError(
             f"{option} expects a day such as 2022-11-30, got {said!r}"
         ) from error
-    return (day - _EPOCH).days * _DAY_MS
+    return (day - _EPOCH).days * DAY_MS
 
 
 def parse_times(created: pa.Array) -> pa.Array:

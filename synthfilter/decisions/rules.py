@@ -1,7 +1,6 @@
 """What is asked of a mixture: the shares, and what holds for each of its groups."""
 
 import dataclasses
-import datetime
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,8 @@ from fractions import Fraction
 
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import UNITS
+from synthfilter.core.times import DAY_MS
+from synthfilter.core.times import parse_day as parse_start
 
 HUMAN, SYNTHETIC = "human", "synthetic"
 STRATA = ("category", "language", "source")
@@ -107,13 +108,7 @@ def parse_shortage(value: str) -> Shortage:
 
 def parse_day(value: str) -> int:
     """Returns the milliseconds since 1970 at which the day after a day begins, UTC."""
-    try:
-        day = datetime.date.fromisoformat(value)
-    except ValueError as error:
-        raise UserError(
-            f"fresh_after must be a day such as 2022-11-30, got {value!r}"
-        ) from error
-    return (day - datetime.date(1970, 1, 1)).days * 86_400_000 + 86_400_000
+    return parse_start(value, "fresh_after") + DAY_MS
 
 
 def check_fraction(name: str, value: float | None) -> None:

@@ -56,6 +56,25 @@ class ShardRecord:
     )
 
 
+def add_records(parts: Iterable[ShardRecord]) -> ShardRecord:
+    """Returns what became of the documents of all parts; at least one."""
+    parts = list(parts)
+
+    def total(name: str) -> np.ndarray:
+        return np.sum([getattr(part, name) for part in parts], axis=0)
+
+    return ShardRecord(
+        files=tuple(file for part in parts for file in part.files),
+        books=total("books"),
+        written=total("written"),
+        digest=add_digests(part.digest for part in parts),
+        unscored=total("unscored"),
+        conflicts=total("conflicts"),
+        asked=np.concatenate([part.asked for part in parts]),
+        groups=total("groups"),
+    )
+
+
 def claim_output(folder: str) -> None:
     """Makes an output folder ours, before any work.
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 from synthfilter.core import schema
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.detection.lengths import Threshold
-from synthfilter.publish import tell_evidence
+from synthfilter.reasons import tell_evidence
 
 
 def told(*decisions: dict[str, float]) -> list[str | None]:
