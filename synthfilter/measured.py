@@ -98,10 +98,9 @@ def measure_groups(
       int64 [groups and one, unit].
     """
     amounts = np.zeros((len(grouping.names) + 1, len(schema.UNITS)), np.int64)
-    if grouping.is_plain():
-        return amounts
     copies = column(decisions, schema.COPIES)
-    mine = facts.take(decisions.column(schema.ROW))
+    told = facts.select([schema.CATEGORY, schema.CREATED])
+    mine = told.take(decisions.column(schema.ROW))
     declared, origin = (
         column(decisions, name) for name in (schema.DECLARED, schema.ORIGIN)
     )

@@ -85,7 +85,7 @@ def rejects(workshop: Any, said: str) -> None:
 
 @pytest.fixture(scope="module")
 def shop(shared_workshop: Any) -> Iterator[Any]:
-    """Builds: `first`; `out`, with most reasons; `plain` and `hidden` with the rest."""
+    """Builds: `first`; `out` with most reasons; the others with the rest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
         make_builds(shared_workshop)
@@ -180,10 +180,13 @@ def make_builds(shop: Any) -> None:
         synthetic=f"{shop.path}/before/s.parquet",
         unknown=f"{shop.path}/hidden_in",
         max_synthetic_fraction=0.05,
+        on_hidden="shrink",
         target_fpr=0.01,
         calibration=calibrate(shop.path / "calibration.json"),
         detector=DETECTOR,
     )
+
+    shop.build("grouped", mixture="human=1", detector=DETECTOR)
 
 
 def explain(shop: Any, asked: str, *more: str, output: str = "out") -> Any:
@@ -209,6 +212,7 @@ def lines_of(
 def some(shop: Any, reason: Reason) -> tuple[str, str]:
     """The build and id of a document of each reason, whatever it is called."""
     others = {Reason.SUSPECT: "hidden", Reason.REFERENCE_COPY: "plain"}
+    others[Reason.NO_GROUP] = "grouped"
     output = others.get(reason, "out")
     if reason == Reason.KEPT:
         return output, shop.rows(output=output)[0]["id"]

@@ -321,3 +321,12 @@ def test_mix_refuses_what_makes_no_mixture() -> None:
         sf.Mix(mixture={"human": 0.5})
     with pytest.raises(ShortageError, match="no such mixture: protect human"):
         DOCUMENTS | sf.Mix(synthetic_fraction=0.9, protect=["human"])
+
+
+def test_a_mixture_of_both_origins_alone_tells_what_each_got(workshop: Any) -> None:
+    workshop.write("human/h", [f"a letter of {n} days" for n in range(30)])
+    workshop.write("synthetic/s", [f"an answer with {n} steps" for n in range(30)])
+    asked = {"mixture": ["human=0.75", "synthetic=0.25"], "unit": "docs"}
+    groups = workshop.build(**asked)["shares"]["groups"]
+    assert groups["human"]["got"]["docs"] == 30
+    assert groups["synthetic"]["got"]["docs"] == 10

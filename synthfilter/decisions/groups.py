@@ -32,10 +32,6 @@ class Grouping:
     fresh_from: int | None = None
     strata: str | None = None
 
-    def is_plain(self) -> bool:
-        """Returns whether there are but the two origins, and nothing is fresh."""
-        return len(self.names) == len(_BY_ORIGIN) and self.fresh_from is None
-
 
 PLAIN = Grouping()
 

@@ -141,6 +141,9 @@ _OTHERWISE: dict[Reason, Callable[[Facts, Options], str]] = {
     Reason.CONFLICT: _if_agreed,
     Reason.HUMAN_SCORED_SYNTHETIC: _if_flagged,
     Reason.SCORE_TOO_HIGH: _if_high,
+    Reason.NO_GROUP: _always(
+        "a share for its origin or its category in --mixture would have room for it"
+    ),
     Reason.SHARED_NGRAMS: _always(
         "a higher --against-ngrams, if the run that it shares is shorter than that"
     ),
@@ -150,8 +153,8 @@ _OTHERWISE: dict[Reason, Callable[[Facts, Options], str]] = {
     Reason.USED_BEFORE: _if_unused,
     Reason.TOO_DEEP: _if_shallow,
     Reason.SUSPECT: _always(
-        "a higher share, text that is known to be human, a verdict of a reviewer that "
-        "it is human, or --count declared"
+        "--on-hidden keep, a higher share, a reviewer's verdict that it is human, or "
+        "--count declared"
     ),
     Reason.MIXTURE: _if_mixed,
 }

@@ -306,6 +306,7 @@ _LEFT_OUT: dict[Reason, Callable[[Facts, Options], list[str]]] = {
     Reason.CONFLICT: _nothing,
     Reason.HUMAN_SCORED_SYNTHETIC: _option("flagged_human"),
     Reason.SCORE_TOO_HIGH: _option("max_ai_score"),
+    Reason.NO_GROUP: _option("mixture"),
     Reason.SHARED_NGRAMS: _option("against_ngrams"),
     Reason.REFERENCE_COPY: _tell_reference,
     Reason.EXACT_COPY: _tell_copy,

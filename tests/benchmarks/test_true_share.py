@@ -63,6 +63,7 @@ def test_the_tables_say_how_often_intervals_hold(tmp_path: Path) -> None:
         "family": source,
         "name": source,
         "threshold": np.array(0.9),
+        "row": np.arange(2400),
     }
     np.savez(tmp_path / "scores.npz", **columns)
     command = [sys.executable, str(BENCHMARKS / "true_share.py"), "--draws", "1"]
