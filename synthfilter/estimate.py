@@ -235,8 +235,8 @@ def _describe_set(
     limit = f"; limited by {targets.limited_by}" if targets.limited_by else ""
     return [
         f"set: about {kept[:, 0].sum():,.0f} documents, {total:,.0f} {build.unit}, "
-        f"synthetic share {share:.1%} of {build.unit}{limit}",
+        f"counted synthetic share {share:.1%} of {build.unit}{limit}",
         f"output: about {count(count_shards(text, build.max_shard_bytes), 'shard')}, "
         f"{text / 1e6:,.1f} MB of text; time: about {seconds:,.0f} s on one core",
-        "dry run: nothing was written",
+        "dry run: nothing was written, and no hidden machine text was estimated",
     ]
