@@ -156,6 +156,12 @@ class Build(
             detector, self.threshold, self.target_fpr, self.calibration
         )
 
+    def outside_evidence(self) -> OutsideEvidence:
+        """Returns what lists, dates and reviewers say of origins."""
+        return read_outside_evidence(
+            self.human_urls, self.synthetic_urls, self.human_before, self.ledger
+        )
+
     def build_from(
         self, root: Any, inputs: Sequence[InputFile], beats: Optional[str] = None
     ) -> beam.PCollection:
@@ -168,9 +174,7 @@ class Build(
         """
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
-        outside = read_outside_evidence(
-            self.human_urls, self.synthetic_urls, self.human_before, self.ledger
-        )
+        outside = self.outside_evidence()
         profiles = choose_profiles(detector, self.calibration)
         options = _content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)

@@ -20,9 +20,9 @@ from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, mixture
 from synthfilter.decisions.cells import Cells
 from synthfilter.decisions.copies import find_exact_copies
+from synthfilter.decisions.origin import OutsideEvidence
 from synthfilter.detection.detector import Detector
 from synthfilter.detection.lengths import Threshold
-from synthfilter.evidence import read_outside_evidence
 from synthfilter.inputs.blocks import InputFile
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sampling import Sample, sample_file
@@ -67,10 +67,11 @@ def estimate_build(
       ShortageError: as the build itself would.
     """
     threshold = build.choose_threshold(detector)
+    outside = build.outside_evidence()
     groups = []
     for who in Origin:
         files = [file for file in inputs if file.declared == who]
-        groups.append(_estimate_group(build, files, detector, threshold, who))
+        groups.append(_estimate_group(build, files, detector, threshold, outside, who))
     groups = [group for group in groups if group.documents]
     kept, targets = _plan(build, groups)
     return [*_describe_groups(groups), *_describe_set(build, groups, kept, targets)]
@@ -105,6 +106,7 @@ def _estimate_group(
     files: Sequence[InputFile],
     detector: Detector,
     threshold: Threshold,
+    outside: OutsideEvidence,
     who: Origin,
 ) -> _Group:
     """Scales what a few files hold to all files of a declared origin, by their size."""
@@ -120,7 +122,7 @@ def _estimate_group(
         )
         if sample is not None:
             rows = scale * sample.rows
-            _add_sample(group, sample, rows, build, detector, threshold)
+            _add_sample(group, sample, rows, build, detector, threshold, outside)
     return group
 
 
@@ -131,13 +133,14 @@ def _add_sample(
     build: Build,
     detector: Detector,
     threshold: Threshold,
+    outside: OutsideEvidence,
 ) -> None:
     """Adds what a sample of one file says of `rows` documents like it."""
     start = time.perf_counter()
     scorer = None if group.declared == Origin.REFERENCE else detector
     facts = annotate(sample.documents, scorer, build.max_document_bytes)
     seconds = sample.seconds + time.perf_counter() - start + _write_seconds(sample)
-    judged = _judge(facts, group.declared, build, threshold)
+    judged = _judge(facts, group.declared, build, threshold, outside)
     reason = column(judged, schema.REASON)
     seen = judged.num_rows
     weight = rows / seen
@@ -163,11 +166,12 @@ def _add_sample(
 
 
 def _judge(
-    facts: pa.RecordBatch, declared: Origin, build: Build, threshold: Threshold
+    facts: pa.RecordBatch,
+    declared: Origin,
+    build: Build,
+    threshold: Threshold,
+    outside: OutsideEvidence,
 ) -> pa.RecordBatch:
-    outside = read_outside_evidence(
-        build.human_urls, build.synthetic_urls, build.human_before, build.ledger
-    )
     return decide.judge_facts(
         facts,
         0,

@@ -84,10 +84,10 @@ def group_names(
 
     Human and synthetic have the numbers 0 and 1 whether they are asked for or not.
     """
-    by_origin = (HUMAN, SYNTHETIC)
+    by_origin: tuple[str, ...] = (HUMAN, SYNTHETIC)
     categories = sorted(set(mixture) - set(by_origin))
     if only_listed and mixture:
-        by_origin = tuple(name for name in by_origin if name in mixture)  # type: ignore[assignment]
+        by_origin = tuple(name for name in by_origin if name in mixture)
     return (*by_origin, *categories)
 
 
