@@ -32,8 +32,11 @@ EXAMPLE = pa.schema(
         (schema.EVIDENCE, pa.string()),
         (EXCERPT, pa.string()),
         (schema.ORDER, pa.uint64()),
+        (schema.IDENTITY, pa.uint64()),
     ]
 )
+# By which examples are chosen, and nothing to show.
+ORDER = (schema.ORDER, schema.IDENTITY)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +102,7 @@ def find_examples(
             _cut(found.column(schema.CREATED)),
             _cut(found.column(schema.EVIDENCE if rejected else schema.ORIGIN_EVIDENCE)),
             shown.cast(pa.string()),
-            told.column(schema.ORDER),
+            *(told.column(name) for name in ORDER),
         ],
         schema=EXAMPLE,
     )
@@ -127,7 +130,7 @@ def find_dead_examples(letters: pa.RecordBatch, decisions: pa.RecordBatch) -> pa
         schema.REASON: pa.repeat(dead, found.num_rows),
         schema.ID: _cut(found.column("file")),
         schema.EVIDENCE: _cut(said),
-        schema.ORDER: pa.array(order).take(rows),
+        **dict.fromkeys(ORDER, pa.array(order).take(rows)),
         schema.AI_SCORE: pa.nulls(found.num_rows, pa.float32()),
         schema.WORDS: pa.nulls(found.num_rows, pa.int32()),
     }
@@ -139,12 +142,11 @@ def find_dead_examples(letters: pa.RecordBatch, decisions: pa.RecordBatch) -> pa
 def add_examples(parts: Iterable[pa.Table]) -> pa.Table:
     """Returns the examples of all parts together."""
     table = pa.concat_tables(parts).combine_chunks()
-    coded = table.column(schema.REASON).combine_chunks().dictionary_encode()
-    rows = _first_of_each(
-        coded.indices.to_numpy(),
-        table.column(schema.ORDER).to_numpy(),
-        np.arange(table.num_rows),
+    reason = pc.index_in(
+        table.column(schema.REASON), value_set=pa.array(schema.REASON_NAMES)
     )
+    order, then = (table.column(name).to_numpy() for name in ORDER)
+    rows = _first_of_each(reason.to_numpy(), order, then)
     return table.take(pa.array(rows))
 
 

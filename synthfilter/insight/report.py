@@ -13,7 +13,7 @@ from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.samples import Sample, rows_of
 from synthfilter.core.schema import ORIGIN_NAMES, UNITS, WRITTEN, Origin
-from synthfilter.insight.examples import tell_clusters
+from synthfilter.insight.examples import ORDER, tell_clusters
 from synthfilter.insight.figures import (
     BINS_PER_OCTAVE,
     FIRST_YEAR,
@@ -279,7 +279,7 @@ def _tell_mixture(
 
 
 def _tell_examples(figures: Figures) -> list[dict[str, Any]]:
-    table = figures.examples.drop_columns([schema.ORDER])
+    table = figures.examples.drop_columns(list(ORDER))
     return table.rename_columns({schema.AI_SCORE: "score"}).to_pylist()
 
 
