@@ -270,6 +270,8 @@ def _find_fault(manifest: Mapping[str, Any]) -> str | None:
         if not isinstance(manifest.get(name), kind):
             came = type(manifest.get(name)).__name__
             return f"{name} is expected to be a {kind.__name__}, got {came}"
+    if not all(isinstance(file, dict) for file in manifest["inputs"]):
+        return "inputs is expected to be a list of dicts"
     if not _BUILD_ID.fullmatch(manifest["build_id"]):
         return f"build_id {manifest['build_id']!r:.80} is no name of a build"
     seen: set[str] = set()
@@ -289,8 +291,8 @@ def _find_fault_of_file(file: Any, prefix: str) -> str | None:
     if not isinstance(file, dict):
         return f"a file is expected to be a dict, got {type(file).__name__}"
     path = file.get("path")
-    inside = isinstance(path, str) and path.startswith(prefix)
-    if not inside or not _FILE_NAME.fullmatch(path[len(prefix) :]):
+    said = path if isinstance(path, str) and path.startswith(prefix) else ""
+    if not _FILE_NAME.fullmatch(said[len(prefix) :]):
         return f"path is expected to be {prefix}NAME, got {path!r:.120}"
     for name in ("rows", "bytes"):
         if type(file.get(name)) is not int or file[name] < 0:

@@ -181,6 +181,7 @@ def test_a_manifest_that_is_none_is_an_error_that_says_so(
     [
         ({"shards": None}, "shards is expected to be a list, got NoneType"),
         ({"books": []}, "books is expected to be a dict, got list"),
+        ({"inputs": ["in.jsonl"]}, "inputs is expected to be a list of dicts"),
         ({"build_id": 7}, "build_id is expected to be a str, got int"),
         ({"build_id": "a'; DROP\n"}, "is no name of a build"),
         ({"shards": ["data/a"]}, r"shards\[0\]: a file is expected to be a dict"),
