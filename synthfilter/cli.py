@@ -18,6 +18,7 @@ from synthfilter.console import Reporter, count
 from synthfilter.core import storage
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.detector import load_detector
+from synthfilter.diff import add_diff_command
 from synthfilter.estimate import estimate_build
 from synthfilter.evaluate import Evaluate
 from synthfilter.explain import add_explain_command
@@ -97,6 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_review_commands(commands)
     add_explain_command(commands)
     add_verify_command(commands)
+    add_diff_command(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)

@@ -252,13 +252,14 @@ def _checks_of_sums(
     try:
         shares = [*_compare_shares(manifest["shares"], held, full)]
         books = [*_compare_books(manifest, held)]
+        said = manifest["books"]
         balance = (
-            f"{manifest['books']['read']:,} read = {manifest['books']['kept']:,} kept + "
+            f"{said['read']:,} read = {said['kept']:,} kept + "
             f"{int(held.left_out.sum()):,} left out + {held.letters:,} dead letters"
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        said = f"books or shares are not as a build writes them: {error!r:.80}"
-        yield Check("books", said, [f"manifest.json: {said}"])
+        fault = f"books or shares are not as a build writes them: {error!r:.80}"
+        yield Check("books", fault, [f"manifest.json: {fault}"])
         return
     in_set = count(int(held.kept.sum()), "row")
     units = "documents, bytes and words" if full else "documents"
