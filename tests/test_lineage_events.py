@@ -19,7 +19,8 @@ BUILD: dict[str, Any] = {
     "content_digest": "0" * 32,
     "books": {"read": 1, "kept": 1, "left_out": {}, "dead_letters": 0},
     "shares": {"unit": "docs", "got": {}},
-    "detector": {},
+    "detector": {"name": "d", "sha256": "ab"},
+    "synthfilter_version": "0.1.0",
     "inputs": [{"path": "a.jsonl", "declared": "human", "fingerprint": "f", "rows": 1}],
     "shards": [{"path": "data/train-0", "rows": 1, "bytes": 9, "sha256": "x"}],
 }

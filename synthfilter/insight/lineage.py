@@ -11,15 +11,13 @@ from typing import Any, Optional
 import pyarrow as pa
 
 from synthfilter.core import schema, storage
-from synthfilter.version import __version__
 
 NAMESPACE = "synthfilter"
 JOB = "build"
 _SPEC = "https://openlineage.io/spec"
 _EVENT = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
-# A package URL: the name and version of what wrote this, wherever it came from.
-_PRODUCER = f"pkg:generic/synthfilter@{__version__}"
-_OWN_FACET = f"{_PRODUCER}#synthfilter/insight/build_facet.json"
+# The schema of our own facet, a file of the package.
+_OWN_FACET = "synthfilter/insight/build_facet.json"
 # Of more files than that, folders are named.
 _MOST_INPUTS = 1000
 
@@ -43,10 +41,13 @@ def lineage_event(
       job: What the job is called there.
     """
     started = _started(report) or now
-    return {
+    version = str(manifest.get("synthfilter_version"))
+    # A package URL: the name and version of what made the set, wherever it came from.
+    producer = f"pkg:generic/synthfilter@{version}"
+    event = {
         "eventType": "COMPLETE",
         "eventTime": _moment(now),
-        "producer": _PRODUCER,
+        "producer": producer,
         "schemaURL": _EVENT,
         "run": {
             "runId": _run_id(manifest["build_id"], started),
@@ -55,9 +56,9 @@ def lineage_event(
                     "1-1-1",
                     "ProcessingEngineRunFacet",
                     name="synthfilter",
-                    version=str(manifest.get("synthfilter_version", __version__)),
+                    version=version,
                 ),
-                "synthfilter_build": _build_facet(manifest),
+                "synthfilter_build": _build_facet(manifest, producer),
             },
         },
         "job": {
@@ -76,6 +77,17 @@ def lineage_event(
         "inputs": [_input(files) for files in _datasets_of(manifest["inputs"])],
         "outputs": [_output(manifest, folder)],
     }
+    return _signed(event, producer)
+
+
+def _signed(found: Any, producer: str) -> Any:
+    """Returns the same with the producer in each facet."""
+    if isinstance(found, dict):
+        signed = {name: _signed(value, producer) for name, value in found.items()}
+        return {"_producer": producer, **signed} if "_schemaURL" in found else signed
+    if isinstance(found, list):
+        return [_signed(value, producer) for value in found]
+    return found
 
 
 def start_event(
@@ -110,18 +122,17 @@ def dataset_name(path: str) -> tuple[str, str]:
 
 
 def _facet(version: str, name: str, /, **values: Any) -> dict[str, Any]:
-    """Returns one of OpenLineage's own facets."""
+    """Returns one of OpenLineage's own facets, not yet signed."""
     url = f"{_SPEC}/facets/{version}/{name}.json#/$defs/{name}"
-    return {"_producer": _PRODUCER, "_schemaURL": url, **values}
+    return {"_schemaURL": url, **values}
 
 
-def _build_facet(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _build_facet(manifest: Mapping[str, Any], producer: str) -> dict[str, Any]:
     """Returns our own facet: the books and the shares."""
     books = manifest["books"]
     detector = manifest["detector"]
     return {
-        "_producer": _PRODUCER,
-        "_schemaURL": _OWN_FACET,
+        "_schemaURL": f"{producer}#{_OWN_FACET}",
         "build_id": manifest["build_id"],
         "content_digest": manifest["content_digest"],
         "detector": {name: detector.get(name) for name in ("name", "sha256")},
