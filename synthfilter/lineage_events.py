@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 import orjson
-from apache_beam.io.filesystem import BeamIOError
 
 from synthfilter.core import storage
 from synthfilter.insight.lineage import NAMESPACE, lineage_event, start_event
@@ -48,7 +47,7 @@ def write_lineage(
     data = orjson.dumps(event, option=orjson.OPT_INDENT_2)
     try:
         storage.write_bytes(storage.join(folder, LINEAGE), data + b"\n")
-    except (OSError, BeamIOError) as error:
+    except OSError as error:
         return f"lineage was not written: {_one_line(error)}"
     if not is_set_up():
         return None

@@ -231,7 +231,9 @@ def _of_files(name: str, found: str, looked: _Looked, what: str) -> Check:
         for path, findings in looked.found.items()
         for said in getattr(findings, what)
     ]
-    return Check(name, found, wrong)
+    if not looked.whole:
+        found += ", of the files that can be read"
+    return Check(name, found, wrong, done=looked.whole)
 
 
 def _checks_of_sums(
