@@ -5,6 +5,7 @@ bear it out.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -13,14 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-import numpy as np
-
 from synthfilter.console import Reporter, count
 from synthfilter.core import progress, storage
 from synthfilter.core.errors import CHECK_FAILED
-from synthfilter.core.schema import ORIGIN_NAMES, REASON_NAMES, UNITS, Origin, Reason
 from synthfilter.core.text import printable
 from synthfilter.options import add_flags, make_options
+from synthfilter.outputs.balance import compare_books, compare_shares
 from synthfilter.outputs.beside import check_beside
 from synthfilter.outputs.manifest import FOLDERS, UNFINISHED, read_manifest
 from synthfilter.outputs.recount import (
@@ -99,7 +98,8 @@ class Verify:
         manifest = read_manifest(folder)
         size = sum(file["bytes"] for kind in FOLDERS for file in manifest[kind])
         with tempfile.TemporaryDirectory(prefix="synthfilter-") as beats:
-            with reporter.follow(beats, {"check": size}):
+            follow = reporter.follow(beats, {"check": size})
+            with contextlib.nullcontext() if self.quiet else follow:
                 checks = check_build(folder, manifest, self.full, beats)
         if self.json:
             told = {
@@ -252,8 +252,8 @@ def _checks_of_sums(
     same = digest == manifest["content_digest"]
     yield Check("digest", digest, [] if same else wrong)
     try:
-        shares = [*_compare_shares(manifest["shares"], held, full)]
-        books = [*_compare_books(manifest, held)]
+        shares = [*compare_shares(manifest["shares"], held, full)]
+        books = [*compare_books(manifest, held, full)]
         said = manifest["books"]
         balance = (
             f"{said['read']:,} read = {said['kept']:,} kept + "
@@ -267,84 +267,6 @@ def _checks_of_sums(
     units = "documents, bytes and words" if full else "documents"
     yield Check("shares", f"{units} of {in_set} by origin, counted again", shares)
     yield Check("books", balance, books)
-
-
-def _compare_shares(
-    shares: Mapping[str, Any], held: Recount, full: bool
-) -> Iterator[str]:
-    """Yields where the manifest's amounts differ from those counted."""
-    for i, unit in enumerate(UNITS if full else UNITS[:1]):
-        amounts = held.amounts[:, i] if full else held.kept
-        for who in (Origin.HUMAN, Origin.SYNTHETIC):
-            said = shares["got"][unit][ORIGIN_NAMES[who]]
-            if said != amounts[who]:
-                yield (
-                    f"manifest.json: {said!r:.30} {ORIGIN_NAMES[who]} {unit}, counted "
-                    f"{int(amounts[who]):,}"
-                )
-
-
-def _compare_books(manifest: Mapping[str, Any], held: Recount) -> Iterator[str]:
-    """Yields where the books do not add up, or are not what was counted."""
-    books = manifest["books"]
-    docs = np.zeros((len(Origin), len(Reason)), np.int64)
-    for flow in books["by_declared_origin"].values():
-        for reason, by_origin in flow.items():
-            for origin, amounts in by_origin.items():
-                at = ORIGIN_NAMES.index(origin), REASON_NAMES.index(reason)
-                docs[at] += amounts["docs"]
-    by_reason = docs.sum(axis=0)
-    sums = {"read": docs.sum(), "kept": by_reason[Reason.KEPT]}
-    sums["dead_letters"] = by_reason[Reason.DEAD_LETTER]
-    for name, total in sums.items():
-        if books[name] != total:
-            yield (
-                f"manifest.json: {name} is {books[name]!r:.30}, its parts add up to "
-                f"{total:,}"
-            )
-    for reason, said in books["left_out"].items():
-        if said != by_reason[REASON_NAMES.index(reason)]:
-            yield f"manifest.json: left_out {reason} is not the sum of its parts"
-    if held.letters != by_reason[Reason.DEAD_LETTER]:
-        yield (
-            f"dead_letter/: {held.letters:,} records, the books have "
-            f"{by_reason[Reason.DEAD_LETTER]:,}"
-        )
-    yield from _compare_documents(manifest, docs, held)
-
-
-def _compare_documents(
-    manifest: Mapping[str, Any], docs: np.ndarray, held: Recount
-) -> Iterator[str]:
-    """Yields where documents by origin and reason differ from the books."""
-    for who in Origin:
-        most, least = int(held.kept[who]), int(held.changes[who])
-        if not _repeats(manifest["options"]):
-            least = most
-        elif not manifest.get("core"):
-            # A document's rows follow each other, and no two documents are alike.
-            most = least
-        said = int(docs[who, Reason.KEPT])
-        if not least <= said <= most:
-            yield (
-                f"data/: {most:,} documents are {ORIGIN_NAMES[who]}, the books have "
-                f"{said:,}"
-            )
-        for reason in Reason:
-            if reason in (Reason.KEPT, Reason.DEAD_LETTER):
-                continue
-            found, said = int(held.left_out[who, reason]), int(docs[who, reason])
-            if found != said:
-                yield (
-                    f"rejected/: {found:,} {ORIGIN_NAMES[who]} documents for "
-                    f"{REASON_NAMES[reason]}, the books have {said:,}"
-                )
-
-
-def _repeats(options: Mapping[str, Any]) -> bool:
-    """Returns whether a build may have repeated documents."""
-    on_shortage = str(options.get("on_shortage"))
-    return bool(options.get("repeat")) or on_shortage.startswith("repeat")
 
 
 def describe_checks(

@@ -67,7 +67,7 @@ def _check_croissant(data: bytes, manifest: Mapping[str, Any]) -> Iterator[str]:
         yield "has no list `distribution`"
         return
     hashes = {
-        entry.get("contentUrl"): entry["sha256"]
+        str(entry.get("contentUrl")): entry["sha256"]
         for entry in listed
         if isinstance(entry, dict) and "sha256" in entry
     }
@@ -75,7 +75,7 @@ def _check_croissant(data: bytes, manifest: Mapping[str, Any]) -> Iterator[str]:
         file["path"]: file["sha256"] for kind in FOLDERS for file in manifest[kind]
     }
     for path, sha256 in hashes.items():
-        if str(path).startswith(tuple(FOLDERS.values())) and path not in named:
+        if path.startswith(tuple(FOLDERS.values())) and path not in named:
             yield f"names {path!r:.120}, which the manifest does not"
         elif path in named and sha256 != named[path]:
             yield f"sha256 of {path} is not that of the manifest"
