@@ -1,0 +1,556 @@
+"""The sections on what was decided: books, shares, scores, copies, the mixture."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthfilter.core.schema import REASON_NAMES, UNITS, Reason
+from synthfilter.insight.parts import name_of, share, whole
+from synthfilter.insight.report_charts import (
+    ORIGIN_COLOURS,
+    Chart,
+    flow_bars,
+    intervals,
+    paired_bars,
+    score_columns,
+    stacked_bars,
+)
+from synthfilter.insight.report_headline import asked_share
+from synthfilter.insight.report_parts import (
+    ORIGIN_TEXTS,
+    Report,
+    Section,
+    Table,
+    absent,
+    count,
+    docs_of,
+    in_order,
+    limited,
+    part,
+    reason_text,
+    reason_title,
+    rows_of,
+    times,
+)
+
+_KEPT = REASON_NAMES[Reason.KEPT]
+# Rows of a chart; a table has more.
+_MOST_BARS = 12
+
+Flows = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
+
+
+def books_section(report: Report) -> Section:
+    """Returns what was read, what was left out for which reason, what was kept."""
+    books = part(report, "books")
+    if not books:
+        return absent("books", "The books", "The report has no books.")
+    flows: Flows = part(books, "by_declared_origin")
+    origins = [origin for origin in flows if flows[origin]]
+    reasons = in_order({reason for origin in origins for reason in flows[origin]})
+    out = [reason for reason in reasons if reason != _KEPT]
+    read = {origin: _docs(flows[origin], reasons) for origin in origins}
+    steps: list[tuple[str, int, Mapping[str, int]]] = [("read", 0, read)]
+    left = sum(read.values())
+    lost = {}
+    for reason in out:
+        docs = {origin: _docs(flows[origin], [reason]) for origin in origins}
+        lost[reason] = sum(docs.values())
+        left -= lost[reason]
+        steps.append((reason_title(reason), left, docs))
+    kept = {
+        who: sum(_docs(flows[origin], [_KEPT], who) for origin in origins)
+        for who in ("human", "synthetic")
+    }
+    steps.append(("kept as human", 0, {"human": kept["human"]}))
+    steps.append(("kept as synthetic", kept["human"], {"synthetic": kept["synthetic"]}))
+    most = max(lost, key=lambda reason: lost[reason], default="")
+    finding = f"{count(sum(kept.values()), 'document')} of {sum(read.values()):,} kept"
+    if most:
+        finding += f"; {reason_title(most)} left out most, {lost[most]:,}"
+    legend = [
+        (origin, f"declared {ORIGIN_TEXTS.get(origin, origin)}") for origin in origins
+    ]
+    return Section(
+        "books",
+        "The books",
+        "Every document that was read is kept, or left out for one reason. Look for a "
+        "reason that takes more than you expect.",
+        [Chart(flow_bars(steps, "documents", sum(read.values())), finding, legend)],
+        [_books_table(flows, origins, out), _amounts_table(flows, origins)],
+    )
+
+
+def _docs(flow: Any, reasons: Sequence[str], decided: str | None = None) -> int:
+    return sum(
+        docs_of(amounts, "docs")
+        for reason in reasons
+        for who, amounts in flow.get(reason, {}).items()
+        if decided in (None, who)
+    )
+
+
+def _books_table(flows: Flows, origins: list[str], out: list[str]) -> Table:
+    def row(title: str, reasons: list[str], text: str, who: str | None = None) -> list:
+        docs = [_docs(flows[origin], reasons, who) for origin in origins]
+        return [title, *map(whole, docs), whole(sum(docs)), text]
+
+    rows = [row("read", [*out, _KEPT], "")]
+    rows += [row(reason_title(each), [each], reason_text(each)) for each in out]
+    rows.append(row("kept", [_KEPT], "in the set"))
+    for who in ("human", "synthetic"):
+        rows.append(row(f"kept as {who}", [_KEPT], "as declared, or as decided", who))
+    columns = ["", *(ORIGIN_TEXTS.get(o, o) for o in origins), "all", "what it means"]
+    return Table("Documents by declared origin", columns, rows, shown=True)
+
+
+def _amounts_table(flows: Flows, origins: list[str]) -> Table:
+    rows = [
+        [
+            reason_title(reason),
+            ORIGIN_TEXTS.get(origin, origin),
+            decided,
+            *(whole(amounts.get(unit)) for unit in UNITS),
+        ]
+        for origin in origins
+        for reason in in_order(flows[origin])
+        for decided, amounts in flows[origin][reason].items()
+    ]
+    return Table(
+        "Documents, bytes and words",
+        ["reason", "declared", "decided", "documents", "bytes", "words"],
+        rows,
+    )
+
+
+def shares_section(report: Report) -> Section:
+    """Returns the synthetic share as asked, counted and estimated."""
+    shares = part(report, "shares")
+    unit = shares.get("unit", "words")
+    got = part(shares, "got")
+    counted = part(got, unit).get("synthetic_fraction")
+    if counted is None:
+        return absent("shares", "The synthetic share", "The report has no shares.")
+    asked, estimated = asked_share(report), shares.get("estimated")
+    rows: list = [] if asked is None else [("asked", None, asked, None, "unknown")]
+    rows.append(("counted", None, counted, None, "synthetic"))
+    finding = f"{share(counted)} of {unit} counted as synthetic"
+    if estimated is not None:
+        low, high = shares.get("low"), shares.get("high")
+        rows.append(("estimated", low, estimated, high, "synthetic"))
+        finding = (
+            f"Estimated {share(estimated)} synthetic, "
+            f"{share(low)} to {share(high)}; counted {share(counted)}"
+        )
+    if asked is not None:
+        finding += f"; asked {share(asked)}"
+    facts = [[row[0], share(row[2]), share(row[1]), share(row[3])] for row in rows]
+    return Section(
+        "shares",
+        "The synthetic share",
+        "What counts as human hides machine text that the detector missed; the "
+        "estimate has it. Look whether its interval is narrow enough to rely on.",
+        [Chart(intervals(rows, f"synthetic share of {unit}"), finding)],
+        [
+            Table(
+                f"Synthetic share of {unit}", ["", "share", "from", "to"], facts, True
+            ),
+            Table(
+                "What counts as human and as synthetic",
+                ["unit", "human", "synthetic", "synthetic share"],
+                [
+                    [
+                        name,
+                        whole(found.get("human")),
+                        whole(found.get("synthetic")),
+                        share(found.get("synthetic_fraction")),
+                    ]
+                    for name, found in got.items()
+                ],
+            ),
+            *_asked_tables(shares),
+        ],
+    )
+
+
+def _asked_tables(shares: Mapping[str, Any]) -> list[Table]:
+    """Returns what else was asked of the set: its size, and fresh text."""
+    rows = []
+    if shares.get("target_size") is not None:
+        rows.append(["size asked for", whole(shares["target_size"])])
+    for name, value in part(shares, "fresh").items():
+        if isinstance(value, Mapping):
+            rows += [[f"fresh, {unit}", whole(docs)] for unit, docs in value.items()]
+        else:
+            said = share(value) if isinstance(value, float) else name_of(value)
+            rows.append([f"fresh, {name}", said])
+    return [Table("What else was asked", ["", ""], rows)] if rows else []
+
+
+def scores_section(report: Report) -> Section:
+    """Returns histograms of scores by declared origin."""
+    scores = part(report, "scores")
+    found = {
+        origin: counts
+        for origin, counts in part(scores, "by_declared").items()
+        if any(counts.get("kept") or ()) or any(counts.get("left_out") or ())
+    }
+    title = "Scores"
+    if not found:
+        return absent("scores", title, "No document has a score.")
+    lines = scores.get("thresholds") or []
+    charts, names, columns = [], [], []
+    for origin, counts in found.items():
+        kept, out = counts["kept"], counts["left_out"]
+        names += [
+            f"{ORIGIN_TEXTS.get(origin, origin)}, {w}" for w in ("kept", "left out")
+        ]
+        columns += [kept, out]
+        flagged = _above(kept, lines) + _above(out, lines)
+        total = sum(kept) + sum(out)
+        finding = (
+            f"Declared {ORIGIN_TEXTS.get(origin, origin)}: {count(total, 'document')}"
+        )
+        if lines:
+            finding += (
+                f", {share(times(flagged, total), 1)} in bins above the threshold"
+            )
+        which = origin if origin in ORIGIN_COLOURS else "unknown"
+        legend = [(which, "kept"), (f"{which}-soft", "left out")]
+        charts.append(Chart(score_columns(kept, out, which, lines), finding, legend))
+    said = " to ".join(f"{line:.4f}" for line in lines)
+    return Section(
+        "scores",
+        title,
+        "The detector's score of every document, by declared origin; the dashed line "
+        "is the threshold. Look for human text to its right. Heights are square roots, "
+        "so that few documents can be seen, too.",
+        charts,
+        [_bins_table(names, columns), *_unscored_tables(part(scores, "by_declared"))],
+        [f"Machine text from score {said} on."] if lines else [],
+    )
+
+
+def _above(counts: Sequence[int], lines: Sequence[float]) -> int:
+    """Returns the documents in bins that begin at or above the highest threshold."""
+    first = max(lines, default=1.0) * len(counts)
+    return sum(docs for i, docs in enumerate(counts) if i >= first)
+
+
+def _bins_table(names: list[str], columns: list[Sequence[int]]) -> Table:
+    bins = len(columns[0])
+    rows = [
+        [f"{i / bins:.2f} to {(i + 1) / bins:.2f}", *(whole(c[i]) for c in columns)]
+        for i in range(bins)
+        if any(column[i] for column in columns)
+    ]
+    caption = f"Documents by score, in {bins} equal bins; empty ones are left out"
+    return Table(caption, ["score", *names], rows)
+
+
+def _unscored_tables(by_declared: Mapping[str, Any]) -> list[Table]:
+    rows = [
+        [
+            ORIGIN_TEXTS.get(origin, origin),
+            whole(counts.get("unscored_kept")),
+            whole(counts.get("unscored_left_out")),
+        ]
+        for origin, counts in by_declared.items()
+        if docs_of(counts, "unscored_kept", "unscored_left_out")
+    ]
+    if not rows:
+        return []
+    return [Table("Documents without a score", ["declared", "kept", "left out"], rows)]
+
+
+def prevalence_section(report: Report) -> Section:
+    """Returns how much machine text is estimated, by group."""
+    found = part(report, "prevalence")
+    title = "Machine text by group"
+    if not found:
+        return absent(
+            "prevalence",
+            title,
+            "The detector decided about no document, or has no "
+            "profiles to estimate with.",
+        )
+    everything = {"group": "all", **found}
+    groups = found.get("groups") or []
+    shown = [everything, *groups[:_MOST_BARS]]
+    rows = [
+        (g["group"], g.get("low"), g["estimate"], g.get("high"), "synthetic")
+        for g in shown
+        if g.get("estimate") is not None
+    ]
+    listed, more = limited([everything, *groups])
+    confidence = share(found.get("confidence"), 0)
+    finding = (
+        f"{share(found.get('estimate'), 1)} of "
+        f"{count(docs_of(found, 'docs'), 'document')} estimated to be machine text, "
+        f"{share(found.get('low'), 1)} to "
+        f"{share(found.get('high'), 1)}"
+    )
+    return Section(
+        "prevalence",
+        title,
+        "Of the documents about which the detector decides, how many are machine text "
+        "by estimate. Look for groups whose whole interval lies to the right.",
+        [Chart(intervals(rows, "share that is machine text"), finding)],
+        [
+            Table(
+                f"By group, with {confidence} intervals{more}",
+                ["group", "documents", "estimate", "from", "to"],
+                [
+                    [
+                        name_of(g["group"]),
+                        whole(g.get("docs")),
+                        *(share(g.get(name)) for name in ("estimate", "low", "high")),
+                    ]
+                    for g in listed
+                ],
+            ),
+        ],
+        [f"The largest groups come first; intervals are of {confidence}."],
+    )
+
+
+def copies_section(report: Report) -> Section:
+    """Returns which sources lost copies, and the documents with the most copies."""
+    title = "Copies"
+    sources = rows_of(report, "sources")
+    by_source = sorted(
+        (row for row in sources if docs_of(row, "exact_copy", "near_copy")),
+        key=lambda row: -docs_of(row, "exact_copy", "near_copy"),
+    )
+    clusters = rows_of(report, "clusters", "largest")
+    notes = [_near_note(report)]
+    if not by_source and not clusters:
+        return absent("copies", title, f"No copies were found. {notes[0]}")
+    charts = []
+    colours = (("series-1", "exact copies"), ("series-4", "near copies"))
+    if by_source:
+        bars = [
+            (
+                row["source"],
+                dict(zip(("series-1", "series-4"), _copies(row), strict=True)),
+            )
+            for row in by_source[:_MOST_BARS]
+        ]
+        most = by_source[0]
+        finding = (
+            f"{name_of(most['source'], 40)} lost most to copies, "
+            f"{sum(_copies(most)):,} of {docs_of(most, 'read'):,}"
+        )
+        chart = stacked_bars(bars, "documents left out as copies")
+        charts.append(Chart(chart, finding, colours))
+    if clusters:
+        # Of these copies, those that are near are told apart.
+        bars = [
+            (
+                row.get("id") or row["content_hash"],
+                {
+                    "series-1": docs_of(row, "copies") - docs_of(row, "near"),
+                    "series-4": docs_of(row, "near"),
+                },
+            )
+            for row in clusters[:_MOST_BARS]
+        ]
+        finding = (
+            f"The document with most copies has {docs_of(clusters[0], 'copies'):,}"
+        )
+        charts.append(
+            Chart(stacked_bars(bars, "copies left out in its favour"), finding, colours)
+        )
+    missed = part(report, "clusters").get("at_most_missed")
+    if missed:
+        notes.append(f"Documents with up to {missed:,} copies may be missing here.")
+    return Section(
+        "copies",
+        title,
+        "Look for a source that is mostly copies, likely the mirror of another, and "
+        "for one text that is everywhere.",
+        charts,
+        [_clusters_table(clusters)] if clusters else [],
+        notes,
+    )
+
+
+def _copies(row: Mapping[str, Any]) -> tuple[int, int]:
+    return docs_of(row, "exact_copy"), docs_of(row, "near_copy")
+
+
+def _near_note(report: Report) -> str:
+    options = part(report, "options")
+    near = options.get("near_duplicates")
+    if near is None:
+        return "No near copies were sought (--near-duplicates)."
+    bands = part(report, "near_copies")
+    said = f"Near copies were sought from similarity {near:g} on"
+    if bands:
+        said += (
+            f", by {bands.get('bands')} bands of {bands.get('rows')} rows; "
+            f"{docs_of(bands, 'not_compared_with_all'):,} documents were not compared "
+            "with all candidates"
+        )
+    return f"{said}."
+
+
+def _clusters_table(clusters: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ["one of the copies", "source", "copies", "at least", "near", "hash"]
+    rows = [
+        [
+            name_of(row.get("id")),
+            name_of(row.get("source")),
+            *(whole(row.get(name)) for name in ("copies", "at_least", "near")),
+            name_of(row.get("content_hash"), 40),
+        ]
+        for row in clusters
+    ]
+    return Table("Documents with the most copies", columns, rows)
+
+
+def mixture_section(report: Report) -> Section:
+    """Returns each group of the mixture before and after it."""
+    groups = rows_of(report, "mixture")
+    title = "The mixture"
+    if not groups:
+        return absent("mixture", title, "Nothing was mixed.")
+    unit = part(report, "shares").get("unit", "words")
+    bars = [
+        (
+            row["group"],
+            docs_of(part(row, "before"), unit),
+            docs_of(part(row, "after"), unit),
+        )
+        for row in groups[:_MOST_BARS]
+    ]
+    before, after = (sum(row[i] for row in bars) for i in (1, 2))
+    asked = part(report, "shares", "groups")
+    wanted = [f"{when}, {each}" for when in ("before", "after") for each in UNITS]
+    rows = [
+        [
+            name_of(row["group"]),
+            *(
+                whole(part(row, when).get(each))
+                for when in ("before", "after")
+                for each in UNITS
+            ),
+            *([share(part(asked, row["group"]).get("asked"))] if asked else []),
+        ]
+        for row in groups
+    ]
+    return Section(
+        "mixture",
+        title,
+        "What filters and copies left of each group, and what is in the set. Look for "
+        "a group that is used up: it limits the others.",
+        [
+            Chart(
+                paired_bars(bars, unit, ("out", "series-1")),
+                f"{after:,} of {before:,} {unit} went into the set",
+                (("out", "before"), ("series-1", "in the set")),
+            )
+        ],
+        [
+            Table(
+                "Groups before and after, repeated documents counted each time",
+                ["group", *wanted, *(["asked"] if asked else [])],
+                rows,
+            )
+        ],
+    )
+
+
+def conflicts_section(report: Report) -> Section:
+    """Returns what evidence was decided against."""
+    rows = rows_of(report, "conflicts")
+    title = "Evidence that disagrees"
+    if not rows:
+        return absent("conflicts", title, "None: all evidence of origin agrees.")
+    shown, more = limited(rows)
+    said = [
+        [name_of(r["decided"]), name_of(r["against"]), whole(r["docs"])] for r in shown
+    ]
+    return Section(
+        "conflicts",
+        title,
+        "Documents whose evidence of origin says two things. Look for many that were "
+        "declared one thing and scored the other: a folder may be mislabelled.",
+        tables=[
+            Table(
+                f"Documents by what decided{more}",
+                ["what decided", "not", "documents"],
+                said,
+                shown=True,
+            )
+        ],
+    )
+
+
+def ledger_section(report: Report) -> Section:
+    """Returns documents left out as used before, by earlier build."""
+    rows = rows_of(report, "ledger_hits")
+    title = "Used before"
+    if not rows:
+        return absent(
+            "ledger",
+            title,
+            "No document was left out as used by an earlier build "
+            "(--ledger, --max-uses).",
+        )
+    shown, more = limited(rows)
+    bars = [
+        (row["build_id"], {"series-1": docs_of(row, "docs")})
+        for row in rows[:_MOST_BARS]
+    ]
+    total = sum(docs_of(row, "docs") for row in rows)
+    return Section(
+        "ledger",
+        title,
+        "Documents left out because earlier builds used them. Look whether one build "
+        "has most of what you meant to use.",
+        [
+            Chart(
+                stacked_bars(bars, "documents"),
+                f"{count(total, 'document')} used by "
+                f"{count(len(rows), 'earlier build')}",
+            )
+        ],
+        [
+            Table(
+                f"By earlier build{more}",
+                ["build", "documents"],
+                [[name_of(row["build_id"]), whole(row["docs"])] for row in shown],
+            )
+        ],
+    )
+
+
+def dead_letters_section(report: Report) -> Section:
+    """Returns what could not be read, by cause."""
+    rows = rows_of(report, "dead_letters")
+    title = "Dead letters"
+    if not rows:
+        return absent("dead-letters", title, "None: every record could be read.")
+    shown, more = limited(rows)
+    return Section(
+        "dead-letters",
+        title,
+        "Records that could not be read, with one place of each cause. Look there, "
+        "and in dead_letter/, before you trust the rest of that file.",
+        tables=[
+            Table(
+                f"By cause{more}",
+                ["cause", "documents", "such as in", "there"],
+                [
+                    [
+                        name_of(row.get("cause"), 300),
+                        whole(row.get("docs")),
+                        name_of(row.get("file")),
+                        name_of(row.get("position")),
+                    ]
+                    for row in shown
+                ],
+                shown=True,
+            )
+        ],
+    )
