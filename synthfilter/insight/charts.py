@@ -22,7 +22,7 @@ INSTALL = "pip install 'synthfilter[report]'"
 # read where a phone shows it smaller.
 WIDTH = 440
 _VEGA_LITE = "v5.20"
-_PADDING = {"left": 2, "right": 8, "top": 6, "bottom": 2}
+_PADDING = {"left": 4, "right": 10, "top": 6, "bottom": 2}
 
 CONFIG: dict[str, Any] = {
     "background": None,
@@ -33,8 +33,8 @@ CONFIG: dict[str, Any] = {
     "axis": {
         "labelColor": "var(--soft)",
         "titleColor": "var(--soft)",
-        "labelFontSize": 12,
-        "titleFontSize": 12,
+        "labelFontSize": 13,
+        "titleFontSize": 13,
         "titleFontWeight": "normal",
         "gridColor": "var(--line)",
         "domain": False,
@@ -45,14 +45,14 @@ CONFIG: dict[str, Any] = {
     },
     "legend": {
         "labelColor": "var(--ink)",
-        "labelFontSize": 12,
+        "labelFontSize": 13,
         "labelLimit": 200,
         "symbolType": "square",
     },
     "title": {"color": "var(--ink)", "fontSize": 13},
     "range": {"category": [f"var(--series-{i})" for i in range(1, 7)]},
     "view": {"stroke": None},
-    "text": {"color": "var(--ink)", "fontSize": 12},
+    "text": {"color": "var(--ink)", "fontSize": 13},
     "rule": {"color": "var(--ink)"},
 }
 

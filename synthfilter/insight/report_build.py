@@ -29,7 +29,7 @@ def timing_section(report: Report) -> Section:
         )
     total = sum(stage.get("cpu_seconds") or 0 for stage in stages)
     most = max(stages, key=lambda stage: stage.get("cpu_seconds") or 0)
-    bars = [(s["stage"], {"series-1": s.get("cpu_seconds") or 0}) for s in stages]
+    bars = [(s["stage"], {"series-4": s.get("cpu_seconds") or 0}) for s in stages]
     rows = [
         [
             name_of(stage["stage"]),

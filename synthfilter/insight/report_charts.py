@@ -15,6 +15,8 @@ from synthfilter.insight.parts import name_of
 ORIGIN_COLOURS = ("human", "synthetic", "unknown", "core")
 _STEP = 24
 _NAME = 20
+# About what a character of a name takes, in the widest of usual fonts.
+_CHARACTER = 7.4
 
 Row = dict[str, Any]
 
@@ -53,13 +55,18 @@ def short_names(names: Sequence[Any], most: int = _NAME) -> list[str]:
 
 
 def _cut(text: str, most: int) -> str:
-    """Returns text of at most so many columns; wide characters take two."""
+    """Returns text of at most so many columns."""
     used = 0
     for place, character in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        used += _columns(character)
         if used > most:
             return text[: max(place - 1, 1)].rstrip() + "…"
     return text
+
+
+def _columns(text: str) -> int:
+    """Returns how wide text is; wide characters take two columns."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _base(height: Any, **parts: Any) -> Row:
@@ -71,19 +78,26 @@ def _base(height: Any, **parts: Any) -> Row:
     }
 
 
-def _names_axis(title: Optional[str] = None) -> Row:
+def _names_axis(names: Sequence[str]) -> Row:
+    """Returns an axis with room for the names, whatever font the reader has."""
+    room = _CHARACTER * max(map(_columns, names), default=0)
     return {
         "field": "name",
         "type": "nominal",
         "sort": None,
-        "axis": {"title": title, "grid": False},
+        "axis": {"title": None, "grid": False, "minExtent": room, "maxExtent": room},
     }
 
 
 def _amounts_axis(title: Optional[str], form: str = "~s", **scale: Any) -> Row:
     return {
         "type": "quantitative",
-        "axis": {"title": title, "format": form, "tickCount": 4, "grid": True},
+        "axis": {
+            "title": title,
+            "labelExpr": f"format(datum.value, '{form}')",
+            "tickCount": 4,
+            "grid": True,
+        },
         "scale": scale,
     }
 
@@ -112,7 +126,7 @@ def stacked_bars(
         data={"values": values},
         mark={"type": "bar", "height": {"band": 0.72}},
         encoding={
-            "y": _names_axis(),
+            "y": _names_axis(names),
             "x": {"field": "amount", "stack": "zero", **_amounts_axis(title, form)},
             "color": _FILL,
             "order": {"field": "i"},
@@ -162,7 +176,7 @@ def flow_bars(
                 },
             },
         ],
-        encoding={"y": _names_axis()},
+        encoding={"y": _names_axis([name for name, *_ in steps])},
     )
 
 
@@ -192,7 +206,7 @@ def intervals(
     return _base(
         {"step": _STEP},
         data={"values": values},
-        encoding={"y": _names_axis(), "color": _FILL},
+        encoding={"y": _names_axis(names), "color": _FILL},
         layer=[
             {
                 "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
@@ -325,15 +339,18 @@ def columns_by_name(
     )
 
 
-def paired_bars(
-    rows: Sequence[tuple[Any, float, float]], title: str, colours: Sequence[str]
-) -> Row:
-    """Returns two bars for each row, one behind the other: before and after."""
+def paired_bars(rows: Sequence[tuple[Any, float, float, str]], title: str) -> Row:
+    """Returns two bars for each row, one before the other.
+
+    Args:
+      rows: Names, the amount behind, in grey, the one before it and its colour.
+      title: What the amounts are.
+    """
     names = short_names([row[0] for row in rows])
     values = [
         {"name": name, "amount": amount, "colour": colour(which), "thick": thick}
         for name, row in zip(names, rows, strict=True)
-        for amount, which, thick in zip(row[1:], colours, (1, 0), strict=True)
+        for amount, which, thick in ((row[1], "out", 1), (row[2], row[3], 0))
     ]
 
     def layer(thick: int, band: float) -> Row:
@@ -346,6 +363,6 @@ def paired_bars(
     return _base(
         {"step": 30},
         data={"values": values},
-        encoding={"y": _names_axis(), "color": _FILL},
+        encoding={"y": _names_axis(names), "color": _FILL},
         layer=[layer(1, 0.8), layer(0, 0.4)],
     )

@@ -1,5 +1,6 @@
 """The head of a report: the figures that matter, and what went wrong."""
 
+import datetime
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
@@ -197,7 +198,16 @@ def build_line(report: Report) -> str:
     run: Any = part(report, "run")
     said = [f"synthfilter {name_of(report.get('synthfilter_version'), 40)}"]
     if run.get("started"):
-        said.append(f"started {name_of(run['started'], 40)}")
+        said.append(f"started {moment(str(run['started']))}")
     if run.get("seconds") is not None:
         said.append(f"took {run['seconds']:,.1f} seconds")
     return ", ".join(said)
+
+
+def moment(time: str) -> str:
+    """Returns an ISO 8601 time as people read it, and anything else as it is."""
+    try:
+        found = datetime.datetime.fromisoformat(time)
+    except ValueError:
+        return name_of(time, 40)
+    return f"{found:%Y-%m-%d %H:%M} {found.tzname() or ''}".strip()

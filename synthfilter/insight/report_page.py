@@ -4,7 +4,7 @@ It needs no network and no server. Its one script searches the samples; without 
 without charts, every figure is there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from synthfilter.insight.charts import INSTALL, charts_available, draw
 from synthfilter.insight.parts import escape, name_of, page_head, read_part, table
@@ -12,7 +12,6 @@ from synthfilter.insight.report_build import build_section, timing_section
 from synthfilter.insight.report_charts import Chart
 from synthfilter.insight.report_content import (
     ages_section,
-    diversity_section,
     languages_section,
     lengths_section,
     sources_section,
@@ -20,21 +19,24 @@ from synthfilter.insight.report_content import (
 )
 from synthfilter.insight.report_decisions import (
     books_section,
-    conflicts_section,
-    copies_section,
-    dead_letters_section,
-    ledger_section,
-    mixture_section,
     prevalence_section,
     scores_section,
     shares_section,
 )
+from synthfilter.insight.report_diversity import diversity_section
 from synthfilter.insight.report_headline import (
     Tile,
     Warned,
     build_line,
     tiles,
     warnings,
+)
+from synthfilter.insight.report_losses import (
+    conflicts_section,
+    copies_section,
+    dead_letters_section,
+    ledger_section,
+    mixture_section,
 )
 from synthfilter.insight.report_parts import Report, Section, Table
 from synthfilter.insight.report_samples import samples_html
@@ -59,7 +61,7 @@ _SECTIONS: tuple[Callable[[Report], Section], ...] = (
     timing_section,
     build_section,
 )
-# They have the whole width.
+# They have the whole width; so has one that would stand alone beside nothing.
 _FULL = ("books", "scores", "copies", "diversity", "build")
 
 
@@ -79,17 +81,18 @@ def report_page(report: Report) -> str:
     sections = [make(report) for make in _SECTIONS]
     present = [section for section in sections if not section.absent]
     missing = [section for section in sections if section.absent]
+    full = _full_ones([section.key for section in present])
     links = [(section.key, section.title) for section in present]
     parts = [
         page_head(f"Build {build}", style, script),
         "<body>",
         _header(build, build_line(report), links),
         "<main>",
-        _warnings(warnings(report), {key for key, _ in links}),
+        _warnings(warnings(report), dict(links)),
         _tiles(tiles(report)),
         "" if drawn else _no_charts(),
         '<div class="cards">',
-        *(_section(section, drawn) for section in present),
+        *(_section(section, drawn, section.key in full) for section in present),
         samples_html(report),
         _missing(missing),
         "</div></main>",
@@ -97,6 +100,20 @@ def report_page(report: Report) -> str:
         "</body></html>\n",
     ]
     return "\n".join(parts)
+
+
+def _full_ones(keys: Sequence[str]) -> set[str]:
+    """Returns the sections that have the whole width: no hole is left beside one."""
+    full = {key for key in keys if key in _FULL}
+    alone: list[str] = []
+    for key in keys:
+        if key in full:
+            full.update(alone)
+            alone = []
+        else:
+            alone = [] if alone else [key]
+    full.update(alone)
+    return full
 
 
 def _header(build: str, line: str, links: Sequence[tuple[str, str]]) -> str:
@@ -111,12 +128,16 @@ def _header(build: str, line: str, links: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _warnings(found: Sequence[Warned], known: set[str]) -> str:
+def _warnings(found: Sequence[Warned], known: Mapping[str, str]) -> str:
     if not found:
         return '<p class="fine">Nothing needs your attention.</p>'
     items = "".join(
         f"<li>{escape(warned.text)}"
-        + (f' <a href="#{warned.key}">See more</a>' if warned.key in known else "")
+        + (
+            f' <a href="#{warned.key}">{escape(known[warned.key])}</a>'
+            if warned.key in known
+            else ""
+        )
         + "</li>"
         for warned in found
     )
@@ -142,22 +163,23 @@ def _no_charts() -> str:
     )
 
 
-def _section(section: Section, drawn: bool) -> str:
+def _section(section: Section, drawn: bool, full: bool) -> str:
     charts = [_figure(chart) for chart in section.charts] if drawn else []
     shown = [found for found in section.tables if found.shown]
     folded = [found for found in section.tables if not found.shown]
-    full = " full" if section.key in _FULL else ""
-    figures = "".join(charts)
-    if charts:
-        figures = f'<div class="charts">{figures}</div>'
+    kind = "card"
+    if full:
+        kind += " full beside" if len(charts) == 1 else " full"
+    figures = f'<div class="charts">{"".join(charts)}</div>' if charts else ""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in section.notes)
+    closed = drawn or not section.charts
     return (
-        f'<section class="card{full}" id="{section.key}">'
+        f'<section class="{kind}" id="{section.key}">'
         f"<h2>{escape(section.title)}</h2>"
         f'<p class="look">{escape(section.look)}</p>\n'
-        f"{figures}{notes}{''.join(map(_table, shown))}"
-        f"{''.join(_details(found, not section.charts or drawn) for found in folded)}"
-        "</section>"
+        f'<div class="body">{figures}<div class="figures">{notes}'
+        f"{''.join(map(_table, shown))}"
+        f"{''.join(_details(found, closed) for found in folded)}</div></div></section>"
     )
 
 
