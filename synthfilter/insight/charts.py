@@ -7,9 +7,7 @@ theme, and paper.
 
 import html
 import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,10 +56,12 @@ CONFIG: dict[str, Any] = {
 
 
 def charts_available() -> bool:
-    """Returns whether the package that draws charts is installed."""
-    if "vl_convert" in sys.modules:
-        return sys.modules["vl_convert"] is not None
-    return importlib.util.find_spec("vl_convert") is not None
+    """Returns whether the package that draws charts can be used."""
+    try:
+        importlib.import_module("vl_convert")
+    except ImportError:
+        return False
+    return True
 
 
 def check_charts() -> None:

@@ -58,7 +58,14 @@ def page_head(title: str, style: str, script: Optional[str] = None) -> str:
 
 
 def escape(text: str) -> str:
-    """Returns text as HTML, in an element or in a quoted attribute."""
+    """Returns text as HTML, in an element or in a quoted attribute.
+
+    Controls, and what turns text around, become U+FFFD.
+    """
+    if not text.isprintable():
+        text = "".join(
+            c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text
+        )
     return html.escape(text)
 
 
@@ -70,10 +77,8 @@ def name_of(value: Any, most: int = MOST_CHARACTERS) -> str:
 
 
 def prose(text: str, most: int) -> str:
-    """Returns a piece of text in one line, without controls, and not too long."""
-    found = " ".join(text[: 4 * most].split())
-    parts = (c if c in _JOINERS or c.isprintable() else "\ufffd" for c in found)
-    said = "".join(parts)
+    """Returns a piece of text in one line, and not too long."""
+    said = " ".join(text[: 4 * most].split())
     return said if len(said) <= most else said[: most - 1] + "…"
 
 
@@ -92,15 +97,13 @@ def decimal(value: Optional[float], digits: int = 4) -> Number:
     return Number(NOTHING if value is None else f"{value:,.{digits}f}")
 
 
-def table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
-) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """Returns a table in a box that scrolls by itself; every cell is escaped.
 
     Args:
-      columns: Their names.
+      columns: Their names; all empty if each row says what it has.
       rows: Cells; the first of each row is its heading, a `Number` is aligned right.
-      caption: What the table has, for those who come to it alone.
+      caption: What the table has.
     """
     numbers = [isinstance(cell, Number) for cell in rows[0]] if rows else []
     numbers += [False] * (len(columns) - len(numbers))
@@ -108,12 +111,12 @@ def table(
         f'<th scope="col"{_aligned(number)}>{escape(name)}</th>'
         for name, number in zip(columns, numbers, strict=True)
     )
+    head = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
     body = "\n".join(_row(row) for row in rows)
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
-        f'<div class="wide" tabindex="0" role="region" '
-        f'aria-label="{escape(caption or columns[0])}"><table>{said}'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}">'
+        f"<table><caption>{escape(caption)}</caption>"
+        f"{head}\n<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from synthfilter.insight.parts import Number, decimal, name_of, whole
+from synthfilter.insight.parts import decimal, name_of, share, whole
 from synthfilter.insight.report_charts import Chart, stacked_bars
 from synthfilter.insight.report_parts import (
     Report,
@@ -60,8 +60,8 @@ def timing_section(report: Report) -> Section:
                 "The run",
                 ["", ""],
                 [
-                    ["seconds", decimal(run.get("seconds"), 1)],
-                    ["workers", whole(workers)],
+                    ["seconds", str(decimal(run.get("seconds"), 1))],
+                    ["workers", str(whole(workers))],
                     *([name, name_of(value)] for name, value in machine.items()),
                 ],
             ),
@@ -104,7 +104,12 @@ def build_section(report: Report) -> Section:
         for c in rows_of(report, "detector", "canaries")
     ]
     unscored = [
-        [origin, whole(found.get("docs")), whole(found.get("of"))]
+        [
+            origin,
+            whole(found.get("docs")),
+            whole(found.get("of")),
+            share(found.get("share")),
+        ]
         for origin, found in part(detector, "unscored").items()
     ]
     tables = [
@@ -114,7 +119,7 @@ def build_section(report: Report) -> Section:
         Table(
             "Fixed texts, scored in each build", ["text", "score", "moved"], canaries
         ),
-        Table("Without a score", ["declared", "documents", "of"], unscored),
+        Table("Without a score", ["declared", "documents", "of", "share"], unscored),
     ]
     return Section(
         "build",
@@ -131,7 +136,7 @@ def _value(value: Any) -> str:
     if value is None:
         return name_of(None)
     if isinstance(value, int):
-        return Number(f"{value:,}")
+        return f"{value:,}"
     if isinstance(value, Mapping):
         pairs = [f"{key}={found}" for key, found in value.items()]
         return name_of(", ".join(pairs), _LONG) if pairs else name_of(None)

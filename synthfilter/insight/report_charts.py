@@ -16,7 +16,7 @@ ORIGIN_COLOURS = ("human", "synthetic", "unknown", "core")
 _STEP = 24
 _NAME = 20
 # About what a character of a name takes, in the widest of usual fonts.
-_CHARACTER = 7.4
+_CHARACTER = 8.2
 
 Row = dict[str, Any]
 
@@ -38,6 +38,11 @@ class Chart(NamedTuple):
 def colour(name: str) -> str:
     """Returns a colour of the page as a value in a chart."""
     return f"var(--{name})"
+
+
+def origin_colour(origin: str) -> str:
+    """Returns the name of the colour of an origin."""
+    return origin if origin in ORIGIN_COLOURS else "unknown"
 
 
 def short_names(names: Sequence[Any], most: int = _NAME) -> list[str]:
@@ -94,12 +99,19 @@ def _amounts_axis(title: Optional[str], form: str = "~s", **scale: Any) -> Row:
         "type": "quantitative",
         "axis": {
             "title": title,
-            "labelExpr": f"format(datum.value, '{form}')",
+            # A billion, as people count documents.
+            "labelExpr": f"replace(format(datum.value, '{form}'), 'G', 'B')",
             "tickCount": 4,
             "grid": True,
         },
         "scale": scale,
     }
+
+
+def _heights_axis(form: str = "~s", **scale: Any) -> Row:
+    """Returns an axis to the left, with room for numbers such as 1.2M."""
+    found = _amounts_axis(None, form, **scale)
+    return {**found, "axis": {**found["axis"], "minExtent": 5 * _CHARACTER}}
 
 
 _FILL = {"field": "colour", "type": "nominal", "scale": None}
@@ -145,7 +157,8 @@ def flow_bars(
       most: The longest bar ends there.
     """
     values, totals = [], []
-    for name, start, amounts in steps:
+    names = short_names([name for name, *_ in steps])
+    for name, (_, start, amounts) in zip(names, steps, strict=True):
         end = start
         for which, amount in amounts.items():
             values.append(
@@ -153,7 +166,10 @@ def flow_bars(
             )
             end += amount
         totals.append({"name": name, "to": end, "said": f"{end - start:,}"})
-    amount_axis = _amounts_axis(title, domain=[0, 1.18 * most or 1], nice=False)
+    room = WIDTH - _CHARACTER * (max(map(_columns, names)) + 2)
+    longest = _CHARACTER * (max(len(total["said"]) for total in totals) + 1)
+    domain = [0, (most or 1) * room / (room - longest)]
+    amount_axis = _amounts_axis(title, domain=domain, nice=False)
     return _base(
         {"step": _STEP},
         layer=[
@@ -176,7 +192,7 @@ def flow_bars(
                 },
             },
         ],
-        encoding={"y": _names_axis([name for name, *_ in steps])},
+        encoding={"y": _names_axis(names)},
     )
 
 
@@ -258,7 +274,7 @@ def score_columns(
             "y": {
                 "field": "docs",
                 "stack": None,
-                **_amounts_axis(None, type="sqrt"),
+                **_heights_axis(type="sqrt"),
             },
             "color": _FILL,
         },
@@ -304,7 +320,7 @@ def columns_by_place(
                 },
             },
             "x2": {"field": "to"},
-            "y": {"field": "docs", "stack": "zero", **_amounts_axis(None)},
+            "y": {"field": "docs", "stack": "zero", **_heights_axis()},
             "color": _FILL,
             "order": {"field": "i"},
         },
@@ -324,7 +340,13 @@ def columns_by_name(
         "field": "name",
         "type": "nominal",
         "sort": None,
-        "axis": {"title": title, "labelAngle": 0, "labelOverlap": True, "grid": False},
+        "axis": {
+            "title": title,
+            "labelAngle": 0,
+            "labelOverlap": True,
+            "labelSeparation": 10,
+            "grid": False,
+        },
     }
     return _base(
         150,
@@ -333,7 +355,7 @@ def columns_by_name(
         encoding={
             "x": below,
             "xOffset": {"field": "which", "sort": None},
-            "y": {"field": "amount", **_amounts_axis(None, form)},
+            "y": {"field": "amount", **_heights_axis(form)},
             "color": _FILL,
         },
     )

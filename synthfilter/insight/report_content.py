@@ -21,6 +21,7 @@ from synthfilter.insight.report_parts import (
     count,
     docs_of,
     limited,
+    named,
     part,
     reason_title,
     rows_of,
@@ -39,7 +40,7 @@ def _kept_bars(rows: Sequence[Mapping[str, Any]], name: str) -> list:
     """Returns bars of what is kept as human, as synthetic, and left out."""
     return [
         (
-            row.get(name),
+            named(row.get(name)),
             {
                 "human": docs_of(row, "kept_human"),
                 "synthetic": docs_of(row, "kept_synthetic"),
@@ -96,7 +97,7 @@ def sources_section(report: Report) -> Section:
                 ],
                 [
                     [
-                        name_of(row.get("source")),
+                        named(row.get("source")),
                         *(whole(docs_of(row, name)) for name in counts[:2]),
                         share(times(docs_of(row, "kept"), row.get("read")), 1),
                         *(whole(docs_of(row, name)) for name in (*counts[2:], *lost)),
@@ -129,7 +130,7 @@ def wiped_section(report: Report) -> Section:
                 ["source", "read", "kept", "most lost to"],
                 [
                     [
-                        name_of(row.get("source")),
+                        named(row.get("source")),
                         whole(row.get("read")),
                         whole(row.get("kept")),
                         reason_title(name_of(row.get("most"))),
@@ -177,7 +178,7 @@ def languages_section(report: Report) -> Section:
                 ["language", "read", "kept", "kept share", "as human", "as synthetic"],
                 [
                     [
-                        name_of(row.get("language")),
+                        named(row.get("language")),
                         *(whole(docs_of(row, name)) for name in names[:2]),
                         share(times(docs_of(row, "kept"), row.get("read")), 1),
                         *(whole(docs_of(row, name)) for name in names[2:]),

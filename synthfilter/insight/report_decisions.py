@@ -6,10 +6,10 @@ from typing import Any
 from synthfilter.core.schema import REASON_NAMES, UNITS, Reason
 from synthfilter.insight.parts import name_of, share, whole
 from synthfilter.insight.report_charts import (
-    ORIGIN_COLOURS,
     Chart,
     flow_bars,
     intervals,
+    origin_colour,
     score_columns,
 )
 from synthfilter.insight.report_headline import asked_share
@@ -45,12 +45,12 @@ def books_section(report: Report) -> Section:
     origins = [origin for origin in flows if flows[origin]]
     reasons = in_order({reason for origin in origins for reason in flows[origin]})
     out = [reason for reason in reasons if reason != _KEPT]
-    read = {origin: _docs(flows[origin], reasons) for origin in origins}
+    read = _by_colour(flows, origins, reasons)
     steps: list[tuple[str, int, Mapping[str, int]]] = [("read", 0, read)]
     left = sum(read.values())
     lost = {}
     for reason in out:
-        docs = {origin: _docs(flows[origin], [reason]) for origin in origins}
+        docs = _by_colour(flows, origins, [reason])
         lost[reason] = sum(docs.values())
         left -= lost[reason]
         steps.append((reason_title(reason), left, docs))
@@ -67,7 +67,8 @@ def books_section(report: Report) -> Section:
             f"; the reason that took most is {reason_title(most)}, {lost[most]:,}"
         )
     legend = [
-        (origin, f"declared {ORIGIN_TEXTS.get(origin, origin)}") for origin in origins
+        (origin_colour(origin), f"declared {ORIGIN_TEXTS.get(origin, origin)}")
+        for origin in origins
     ]
     return Section(
         "books",
@@ -94,6 +95,17 @@ def _docs(flow: Any, reasons: Sequence[str], decided: str | None = None) -> int:
         for who, amounts in flow.get(reason, {}).items()
         if decided in (None, who)
     )
+
+
+def _by_colour(
+    flows: Flows, origins: Sequence[str], reasons: Sequence[str]
+) -> dict[str, int]:
+    """Returns the documents with one of the reasons, by colour of declared origin."""
+    found: dict[str, int] = {}
+    for origin in origins:
+        which = origin_colour(origin)
+        found[which] = found.get(which, 0) + _docs(flows[origin], reasons)
+    return found
 
 
 def _books_table(flows: Flows, origins: list[str], out: list[str]) -> Table:
@@ -218,7 +230,7 @@ def scores_section(report: Report) -> Section:
         )
         if lines:
             finding += f", about {share(times(flagged, total), 1)} above the threshold"
-        which = origin if origin in ORIGIN_COLOURS else "unknown"
+        which = origin_colour(origin)
         legend = [(which, "kept"), (f"{which}-soft", "left out")]
         charts.append(Chart(score_columns(kept, out, which, lines), finding, legend))
     said = " to ".join(f"{line:.4f}" for line in lines)

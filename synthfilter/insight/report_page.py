@@ -45,17 +45,17 @@ from synthfilter.insight.report_samples import samples_html
 _SECTIONS: tuple[Callable[[Report], Section], ...] = (
     books_section,
     shares_section,
-    prevalence_section,
-    scores_section,
     mixture_section,
-    copies_section,
+    scores_section,
+    prevalence_section,
     sources_section,
-    wiped_section,
+    copies_section,
     ages_section,
     lengths_section,
     languages_section,
-    diversity_section,
     ledger_section,
+    diversity_section,
+    wiped_section,
     conflicts_section,
     dead_letters_section,
     timing_section,
@@ -63,6 +63,8 @@ _SECTIONS: tuple[Callable[[Report], Section], ...] = (
 )
 # They have the whole width; so has one that would stand alone beside nothing.
 _FULL = ("books", "scores", "copies", "diversity", "build")
+# A table with more rows than the chart beside it is folded.
+_FITS_BESIDE = 14
 
 
 def report_page(report: Report) -> str:
@@ -167,19 +169,23 @@ def _section(section: Section, drawn: bool, full: bool) -> str:
     charts = [_figure(chart) for chart in section.charts] if drawn else []
     shown = [found for found in section.tables if found.shown]
     folded = [found for found in section.tables if not found.shown]
-    kind = "card"
-    if full:
-        kind += " full beside" if len(charts) == 1 else " full"
+    beside = full and len(charts) == 1
+    kind = f"card{' full' * full}{' beside' * beside}"
+
+    def is_open(found: Table) -> bool:
+        fills = beside and not shown and len(found.rows) <= _FITS_BESIDE
+        return fills or (not drawn and bool(section.charts))
+
     figures = f'<div class="charts">{"".join(charts)}</div>' if charts else ""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in section.notes)
-    closed = drawn or not section.charts
     return (
         f'<section class="{kind}" id="{section.key}">'
         f"<h2>{escape(section.title)}</h2>"
         f'<p class="look">{escape(section.look)}</p>\n'
         f'<div class="body">{figures}<div class="figures">{notes}'
         f"{''.join(map(_table, shown))}"
-        f"{''.join(_details(found, closed) for found in folded)}</div></div></section>"
+        f"{''.join(_details(found, is_open(found)) for found in folded)}"
+        "</div></div></section>"
     )
 
 
@@ -200,11 +206,11 @@ def _table(found: Table) -> str:
     return table(found.columns, found.rows, found.caption)
 
 
-def _details(found: Table, closed: bool) -> str:
-    state = "" if closed else " open"
+def _details(found: Table, is_open: bool) -> str:
+    state = " open" if is_open else ""
     return (
         f"<details{state}><summary>{escape(found.caption)}</summary>"
-        f"{table(found.columns, found.rows, '')}</details>"
+        f"{_table(found)}</details>"
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
+from synthfilter.insight.parts import name_of
 from synthfilter.insight.report_charts import Chart
 
 Report = Mapping[str, Any]
@@ -15,7 +16,7 @@ ORIGIN_TEXTS = {
     "human": "human",
     "synthetic": "synthetic",
     "unknown": "unknown",
-    "core": "archive (core)",
+    "core": "archive",
 }
 HUMAN_OR_SYNTHETIC = (("human", "human"), ("synthetic", "synthetic"))
 
@@ -116,6 +117,11 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def named(value: Any) -> str:
+    """Returns the name of a source or language, which documents may lack."""
+    return "not named" if value is None else name_of(value)
 
 
 def count(number: int, thing: str) -> str:

@@ -42,8 +42,9 @@ def samples_html(report: Report) -> str:
         f"{options}</select></label>\n"
         '<output id="found" for="search reason" role="status"></output></div>\n'
         f'<details id="all-samples"><summary>{len(samples):,} samples</summary>\n'
-        '<div class="wide tall" tabindex="0" role="region" aria-label="Samples">'
-        f'<table id="samples-table"><thead><tr>{head}</tr></thead>\n'
+        '<div class="wide tall" tabindex="0" role="group" aria-label="Samples">'
+        '<table id="samples-table"><caption>Samples</caption>'
+        f"<thead><tr>{head}</tr></thead>\n"
         f"<tbody>{rows}</tbody></table></div></details></section>\n"
     )
 
