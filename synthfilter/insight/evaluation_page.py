@@ -79,19 +79,30 @@ def roc_chart(curves: Curves, scale: str) -> dict[str, Any]:
                 "field": "fpr",
                 "type": "quantitative",
                 "scale": x_scale,
-                "axis": {"title": "false-positive rate", "format": "~%"},
+                "axis": {
+                    "title": "false-positive rate",
+                    "format": "~%",
+                    "values": [0.001, 0.01, 0.1, 1]
+                    if scale == "log"
+                    else [0, 0.25, 0.5, 0.75, 1],
+                },
             },
             "y": {
                 "field": "tpr",
                 "type": "quantitative",
                 "scale": {"domain": [0, 1]},
-                "axis": {"title": "detected", "format": "~%"},
+                "axis": {"title": "detected", "format": "~%", "tickCount": 5},
             },
             "color": {
                 "field": "of",
                 "type": "nominal",
                 "sort": list(curves),
-                "legend": {"title": None, "orient": "bottom", "columns": 3},
+                "legend": {
+                    "title": None,
+                    "orient": "bottom",
+                    "columns": 3,
+                    "columnPadding": 24,
+                },
             },
             "order": {"field": "fpr", "type": "quantitative"},
         },
@@ -122,20 +133,20 @@ def histogram_chart(scores: Mapping[str, np.ndarray]) -> dict[str, Any]:
                 "type": "quantitative",
                 "bin": {"binned": True, "step": 1 / _BINS},
                 "scale": {"domain": [0, 1]},
-                "axis": {"title": "score"},
+                "axis": {"title": "score", "format": "~f", "tickCount": 5},
             },
             "x2": {"field": "to"},
             "y": {
                 "field": "share",
                 "type": "quantitative",
                 "stack": None,
-                "axis": {"title": "share of the class", "format": "~%"},
+                "axis": {"title": "share of the class", "format": "~%", "tickCount": 5},
             },
             "color": {
                 "field": "of",
                 "type": "nominal",
                 "sort": list(scores),
-                "legend": {"title": None, "orient": "bottom"},
+                "legend": {"title": None, "orient": "bottom", "columnPadding": 24},
             },
         },
     }

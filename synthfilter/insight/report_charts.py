@@ -167,7 +167,7 @@ def flow_bars(
             end += amount
         totals.append({"name": name, "to": end, "said": f"{end - start:,}"})
     room = WIDTH - _CHARACTER * (max(map(_columns, names)) + 2)
-    longest = _CHARACTER * (max(len(total["said"]) for total in totals) + 1)
+    longest = _CHARACTER * (max(len(str(total["said"])) for total in totals) + 1)
     domain = [0, (most or 1) * room / (room - longest)]
     amount_axis = _amounts_axis(title, domain=domain, nice=False)
     return _base(

@@ -31,7 +31,7 @@ from synthfilter.insight.report_parts import (
 
 _KEPT = REASON_NAMES[Reason.KEPT]
 # Rows of a chart; a table has more.
-_MOST_BARS = 12
+_MOST_BARS = 10
 
 Flows = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
 
@@ -214,7 +214,7 @@ def scores_section(report: Report) -> Section:
     }
     title = "Scores"
     if not found:
-        return absent("scores", title, "No document has a score.")
+        return absent("scores", title, "No document has a score, or none is told of.")
     lines = scores.get("thresholds") or []
     charts, names, columns = [], [], []
     for origin, counts in found.items():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthfilter.core.schema import UNITS
+from synthfilter.core.schema import REASON_NAMES, UNITS, Reason
 from synthfilter.insight.parts import name_of, share, whole
 from synthfilter.insight.report_charts import (
     ORIGIN_COLOURS,
@@ -24,7 +24,10 @@ from synthfilter.insight.report_parts import (
 )
 
 # Rows of a chart; a table has more.
-_MOST_BARS = 12
+_MOST_BARS = 10
+# So few rows are read as they are.
+_FEW = 3
+_COPIES = (REASON_NAMES[Reason.EXACT_COPY], REASON_NAMES[Reason.NEAR_COPY])
 
 
 def copies_section(report: Report) -> Section:
@@ -38,7 +41,9 @@ def copies_section(report: Report) -> Section:
     clusters = rows_of(report, "clusters", "largest")
     notes = [_near_note(report)]
     if not by_source and not clusters:
-        return absent("copies", title, f"No copies were found. {notes[0]}")
+        lost = docs_of(part(report, "books", "left_out"), *_COPIES)
+        said = "Nothing is known of copies but their number." if lost else "None found."
+        return absent("copies", title, f"{said} {notes[0]}")
     charts = []
     colours = (("series-4", "exact copies"), ("series-5", "near copies"))
     if by_source:
@@ -218,25 +223,23 @@ def ledger_section(report: Report) -> Section:
         for row in rows[:_MOST_BARS]
     ]
     total = sum(docs_of(row, "docs") for row in rows)
+    finding = f"{count(total, 'document')} used by {count(len(rows), 'earlier build')}"
+    charted = len(rows) > _FEW
     return Section(
         "ledger",
         title,
         "Documents left out because earlier builds used them. Look whether one build "
         "has most of what you meant to use.",
-        [
-            Chart(
-                stacked_bars(bars, "documents"),
-                f"{count(total, 'document')} used by "
-                f"{count(len(rows), 'earlier build')}",
-            )
-        ],
+        [Chart(stacked_bars(bars, "documents"), finding)] if charted else [],
         [
             Table(
                 f"By earlier build{more}",
                 ["build", "documents"],
                 [[name_of(row["build_id"]), whole(row["docs"])] for row in shown],
+                shown=not charted,
             )
         ],
+        [] if charted else [f"{finding}."],
     )
 
 
