@@ -28,6 +28,7 @@ from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
 from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
+from synthfilter.report_command import add_report_command
 from synthfilter.review import add_review_commands
 from synthfilter.score import ScoreFile
 from synthfilter.train import Train
@@ -99,6 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_explain_command(commands)
     add_verify_command(commands)
     add_diff_command(commands)
+    add_report_command(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)
