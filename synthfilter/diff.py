@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-import orjson
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from rich.text import Text
 from synthfilter.console import Reporter, count
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import CHECK_FAILED, UserError
+from synthfilter.core.reports import read_report, report_path
 from synthfilter.core.text import printable
 from synthfilter.diff_documents import compare_texts, name_examples
 from synthfilter.insight.differences import (
@@ -26,7 +26,6 @@ from synthfilter.insight.differences import (
 )
 from synthfilter.insight.turnover import NOT_READ
 from synthfilter.options import add_flags, make_options
-from synthfilter.outputs.beside import REPORT
 from synthfilter.outputs.manifest import read_manifest
 
 _MOST_SHOWN = 20
@@ -121,16 +120,8 @@ def _rows(found: Sequence[Differing]) -> list[dict[str, Any]]:
 
 def _read_report(folder: str) -> Optional[dict[str, Any]]:
     """Returns the report of a build, None where there is none."""
-    path = storage.join(folder, REPORT)
-    if not storage.exists(path):
-        return None
-    try:
-        found = orjson.loads(storage.read_bytes(path))
-    except orjson.JSONDecodeError as error:
-        raise UserError(f"{path!r} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path!r} is no report: expected a JSON object")
-    return found
+    known = storage.exists(report_path(folder))
+    return read_report(folder) if known else None
 
 
 def _show(found: Mapping[str, Any], reporter: Reporter) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Optional
 import orjson
 
 from synthfilter.core import storage
+from synthfilter.core.reports import LINEAGE
 from synthfilter.insight.lineage import NAMESPACE, lineage_event, start_event
-from synthfilter.outputs.beside import LINEAGE
 
 _SETTINGS = re.compile("OPENLINEAGE_(URL|CONFIG|_TRANSPORT.*)")
 _CONFIG = "openlineage.yml"

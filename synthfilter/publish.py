@@ -49,7 +49,7 @@ from synthfilter.outputs.manifest import ShardRecord, add_records
 from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
 from synthfilter.outputs.uses import read_written, write_uses
-from synthfilter.reporting import About, write_report
+from synthfilter.reporting import About, show_report, write_report
 from synthfilter.version import __version__
 
 
@@ -259,7 +259,9 @@ def commit_build(
         near_copies=near_copies,
         core=tell_archive(archive),
     )
-    write_report(output, made, figures, grouping.names, layout.sources, ledger, about)
+    report = write_report(
+        output, made, figures, grouping.names, layout.sources, ledger, about
+    )
     manifest.commit(output, made)
     uses = [shard.uses for shard in written if shard.uses is not None]
     if ledger is not None:
@@ -267,5 +269,6 @@ def commit_build(
         commit_use(ledger, layout.build_id, read_written(output, uses), now)
         if archive:
             commit_archive(ledger, archive, layout.build_id, now)
+    show_report(output, made, report)
     manifest.release(output)
     return made

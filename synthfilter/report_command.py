@@ -7,8 +7,8 @@ from typing import Any, Optional
 from synthfilter.console import Reporter
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.reports import PAGE, REPORT, read_report
 from synthfilter.insight.charts import INSTALL, charts_available
-from synthfilter.insight.report_file import PAGE, REPORT, read_report
 from synthfilter.insight.report_page import report_page
 from synthfilter.options import add_flags, make_options
 

@@ -1,7 +1,8 @@
-"""A finished build explains itself: its report, its page, its card."""
+"""A finished build explains itself: its report, its page, its lineage."""
 
 import dataclasses
 import datetime
+import logging
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,15 @@ import orjson
 
 from synthfilter.core import storage
 from synthfilter.core.progress import read_beats
+from synthfilter.core.reports import PAGE, REPORT
 from synthfilter.identity import number_builds
 from synthfilter.insight.figures import Figures
-from synthfilter.insight.report import REPORT, make_report
+from synthfilter.insight.report import make_report
+from synthfilter.insight.report_page import report_page
 from synthfilter.ledger.table import open_ledger
+from synthfilter.lineage_events import write_lineage
+
+_LOG = logging.getLogger("synthfilter")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +51,8 @@ def write_report(
     sources: np.ndarray,
     ledger: str | None,
     about: About,
-) -> None:
-    """Writes what a build says of itself beside its shards.
+) -> dict[str, Any]:
+    """Writes the report of a build beside its shards, and returns it.
 
     Args:
       folder: Of the build.
@@ -70,6 +76,24 @@ def write_report(
     )
     data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
     storage.write_bytes(storage.join(folder, REPORT), data + b"\n")
+    return report
+
+
+def show_report(
+    folder: str, manifest: Mapping[str, Any], report: Mapping[str, Any]
+) -> None:
+    """Draws the page of a published set and tells its lineage.
+
+    Args:
+      folder: Of the build.
+      manifest: Its manifest.
+      report: Its report.
+    """
+    page = report_page(report)
+    storage.write_bytes(storage.join(folder, PAGE), page.encode())
+    unsent = write_lineage(folder, manifest, report)
+    if unsent is not None:
+        _LOG.warning("%s", unsent)
 
 
 def tell_run(about: About) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
-from synthfilter.core import schema, storage
-from synthfilter.core.errors import UserError
+from synthfilter.core import schema
+from synthfilter.core.reports import REPORT_VERSION
 from synthfilter.core.samples import Sample, rows_of
 from synthfilter.core.schema import ORIGIN_NAMES, UNITS, WRITTEN, Origin
 from synthfilter.insight.examples import ORDER, tell_clusters
@@ -23,8 +22,6 @@ from synthfilter.insight.figures import (
     Figures,
 )
 
-REPORT = "report.json"
-REPORT_VERSION = 1
 # Parts of the manifest that a report repeats: it is read alone.
 _FROM_MANIFEST = (
     "build_id",
@@ -98,32 +95,6 @@ def make_report(
         "samples": _tell_examples(figures),
         "run": dict(run),
     }
-
-
-def read_report(path: str) -> dict[str, Any]:
-    """Returns a report.
-
-    Args:
-      path: Of the file.
-
-    Raises:
-      UserError: there is none, or it is not one of ours.
-    """
-    try:
-        report = orjson.loads(storage.read_bytes(path))
-    except OSError as error:
-        raise UserError(
-            f"{path!r} cannot be read; expected the {REPORT} of a build"
-        ) from error
-    except orjson.JSONDecodeError as error:
-        raise UserError(f"{path!r} is not JSON: {error}") from error
-    found = report.get("report_version") if isinstance(report, dict) else None
-    if found != REPORT_VERSION:
-        raise UserError(
-            f"{path!r} has report_version {found}, expected {REPORT_VERSION}; read it "
-            "with the synthfilter that wrote it"
-        )
-    return report
 
 
 def _named() -> list[tuple[str, Origin]]:

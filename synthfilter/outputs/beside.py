@@ -8,13 +8,8 @@ import orjson
 
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.reports import CARD, CROISSANT, LINEAGE, PAGE, REPORT
 from synthfilter.outputs.manifest import FOLDERS
-
-REPORT = "report.json"
-PAGE = "report.html"
-CARD = "README.md"
-CROISSANT = "croissant.json"
-LINEAGE = "openlineage.json"
 
 # Where a text names a build: `build 18a71962aadbc34f`, `"build_id": "18a7..."`.
 _NAMED_BUILD = re.compile(r"build(?:[_ ]?id)?\W{0,12}\b([0-9a-f]{16})\b", re.I)
