@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import importlib.resources
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -74,6 +75,35 @@ def name_of(value: Any, most: int = MOST_CHARACTERS) -> str:
     if value is None:
         return NOTHING
     return printable(str(value), most)
+
+
+def short_names(names: Sequence[Any], most: int = 20) -> list[str]:
+    """Returns names as a chart has room for, no two of them the same."""
+    found: list[str] = []
+    for name in names:
+        text = _cut(name_of(name), most)
+        number = 1
+        unique = text
+        while unique in found:
+            number += 1
+            unique = f"{_cut(text, most - 4)} ({number})"
+        found.append(unique)
+    return found
+
+
+def _cut(text: str, most: int) -> str:
+    """Returns text of at most so many columns."""
+    used = 0
+    for place, character in enumerate(text):
+        used += columns_of(character)
+        if used > most:
+            return text[: max(place - 1, 1)].rstrip() + "…"
+    return text
+
+
+def columns_of(text: str) -> int:
+    """Returns how wide text is; wide characters take two columns."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def prose(text: str, most: int) -> str:

@@ -4,19 +4,19 @@ Figures are added up before, so that a chart has few marks. Legends are HTML of 
 page: they are read better there, and to measure text is what a chart costs.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from synthfilter.insight.charts import WIDTH
-from synthfilter.insight.parts import name_of
+from synthfilter.insight.parts import columns_of, short_names
 
 # Names of colours in page.css; of an origin the colour has its name.
 ORIGIN_COLOURS = ("human", "synthetic", "unknown", "core")
 _STEP = 24
-_NAME = 20
 # About what a character of a name takes, in the widest of usual fonts.
 _CHARACTER = 8.2
+_NUMBERS = 5 * _CHARACTER
+_MARGINS = 14
 
 Row = dict[str, Any]
 
@@ -45,47 +45,21 @@ def origin_colour(origin: str) -> str:
     return origin if origin in ORIGIN_COLOURS else "unknown"
 
 
-def short_names(names: Sequence[Any], most: int = _NAME) -> list[str]:
-    """Returns names as a chart has room for, no two of them the same."""
-    found: list[str] = []
-    for name in names:
-        text = _cut(name_of(name), most)
-        number = 1
-        unique = text
-        while unique in found:
-            number += 1
-            unique = f"{_cut(text, most - 4)} ({number})"
-        found.append(unique)
-    return found
+def _room(names: Sequence[str]) -> float:
+    """Returns the room that names take beside a chart, whatever font a reader has."""
+    return _CHARACTER * max(map(columns_of, names), default=0)
 
 
-def _cut(text: str, most: int) -> str:
-    """Returns text of at most so many columns."""
-    used = 0
-    for place, character in enumerate(text):
-        used += _columns(character)
-        if used > most:
-            return text[: max(place - 1, 1)].rstrip() + "…"
-    return text
+def _base(height: Any, beside: float, **parts: Any) -> Row:
+    """Returns a chart that is `WIDTH` wide, with what stands beside it.
 
-
-def _columns(text: str) -> int:
-    """Returns how wide text is; wide characters take two columns."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _base(height: Any, **parts: Any) -> Row:
-    return {
-        "width": WIDTH,
-        "height": height,
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        **parts,
-    }
+    To let Vega find the width would draw it twice.
+    """
+    return {"width": WIDTH - beside - _MARGINS, "height": height, **parts}
 
 
 def _names_axis(names: Sequence[str]) -> Row:
-    """Returns an axis with room for the names, whatever font the reader has."""
-    room = _CHARACTER * max(map(_columns, names), default=0)
+    room = _room(names)
     return {
         "field": "name",
         "type": "nominal",
@@ -109,9 +83,10 @@ def _amounts_axis(title: Optional[str], form: str = "~s", **scale: Any) -> Row:
 
 
 def _heights_axis(form: str = "~s", **scale: Any) -> Row:
-    """Returns an axis to the left, with room for numbers such as 1.2M."""
+    """Returns an axis of numbers such as 1.2M to the left."""
     found = _amounts_axis(None, form, **scale)
-    return {**found, "axis": {**found["axis"], "minExtent": 5 * _CHARACTER}}
+    room = {"minExtent": _NUMBERS, "maxExtent": _NUMBERS}
+    return {**found, "axis": {**found["axis"], **room}}
 
 
 _FILL = {"field": "colour", "type": "nominal", "scale": None}
@@ -135,6 +110,7 @@ def stacked_bars(
     ]
     return _base(
         {"step": _STEP},
+        _room(names),
         data={"values": values},
         mark={"type": "bar", "height": {"band": 0.72}},
         encoding={
@@ -166,12 +142,13 @@ def flow_bars(
             )
             end += amount
         totals.append({"name": name, "to": end, "said": f"{end - start:,}"})
-    room = WIDTH - _CHARACTER * (max(map(_columns, names)) + 2)
+    room = WIDTH - _room(names) - _MARGINS
     longest = _CHARACTER * (max(len(str(total["said"])) for total in totals) + 1)
     domain = [0, (most or 1) * room / (room - longest)]
     amount_axis = _amounts_axis(title, domain=domain, nice=False)
     return _base(
         {"step": _STEP},
+        _room(names),
         layer=[
             {
                 "data": {"values": values},
@@ -221,6 +198,7 @@ def intervals(
     axis = _amounts_axis(title, "~%", domain=[0, min(1.0, 1.1 * most) or 1])
     return _base(
         {"step": _STEP},
+        _room(names),
         data={"values": values},
         encoding={"y": _names_axis(names), "color": _FILL},
         layer=[
@@ -279,7 +257,7 @@ def score_columns(
             "color": _FILL,
         },
     }
-    return _base(120, layer=[columns, rule])
+    return _base(120, _NUMBERS, layer=[columns, rule])
 
 
 def columns_by_place(
@@ -303,6 +281,7 @@ def columns_by_place(
     ]
     return _base(
         150,
+        _NUMBERS,
         data={"values": values},
         mark={"type": "bar", "binSpacing": 0 if len(values) > 150 else 1},
         encoding={
@@ -350,6 +329,7 @@ def columns_by_name(
     }
     return _base(
         150,
+        _NUMBERS,
         data={"values": values},
         mark={"type": "bar"},
         encoding={
@@ -384,6 +364,7 @@ def paired_bars(rows: Sequence[tuple[Any, float, float, str]], title: str) -> Ro
 
     return _base(
         {"step": 30},
+        _room(names),
         data={"values": values},
         encoding={"y": _names_axis(names), "color": _FILL},
         layer=[layer(1, 0.8), layer(0, 0.4)],

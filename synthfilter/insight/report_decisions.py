@@ -111,13 +111,13 @@ def _by_colour(
 def _books_table(flows: Flows, origins: list[str], out: list[str]) -> Table:
     def row(title: str, reasons: list[str], who: str | None = None) -> list[str]:
         docs = [_docs(flows[origin], reasons, who) for origin in origins]
-        return [title, *map(whole, docs), whole(sum(docs))]
+        return [title, whole(sum(docs)), *map(whole, docs)]
 
     rows = [row("read", [*out, _KEPT])]
     rows += [row(reason_title(each), [each]) for each in out]
     rows.append(row("kept", [_KEPT]))
     rows += [row(f"kept as {who}", [_KEPT], who) for who in ("human", "synthetic")]
-    columns = ["", *(ORIGIN_TEXTS.get(o, o) for o in origins), "all"]
+    columns = ["", "all", *(ORIGIN_TEXTS.get(o, o) for o in origins)]
     return Table("Documents by declared origin", columns, rows, shown=True)
 
 

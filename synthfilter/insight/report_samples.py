@@ -29,7 +29,7 @@ def samples_html(report: Report) -> str:
         for i, reason in enumerate(reasons)
         for sample in by_reason[reason]
     )
-    columns = ("reason", "document", "origin", "score", "words", "why", "text")
+    columns = ("reason", "document", "text", "why", "origin", "score", "words")
     head = "".join(f'<th scope="col"{_number(name)}>{name}</th>' for name in columns)
     return (
         f"{heading}\n"
@@ -63,9 +63,9 @@ def _row(place: int, reason: str, sample: Mapping[str, Any]) -> str:
         f'<th scope="row">{escape(name_of(reason_title(reason), 40))}</th>'
         f"<td><bdi>{escape(name_of(sample.get('id')))}</bdi>"
         f"<small>{escape(beside)}</small></td>"
+        f'<td class="text" dir="auto">{escape(text)}</td>'
+        f"<td>{escape(name_of(sample.get('evidence')))}</td>"
         f"<td>{escape(name_of(sample.get('origin'), 20))}</td>"
         f'<td class="n">{decimal(sample.get("score"))}</td>'
-        f'<td class="n">{whole(sample.get("words"))}</td>'
-        f"<td>{escape(name_of(sample.get('evidence')))}</td>"
-        f'<td class="text" dir="auto">{escape(text)}</td></tr>'
+        f'<td class="n">{whole(sample.get("words"))}</td></tr>'
     )
