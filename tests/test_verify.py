@@ -419,7 +419,7 @@ def test_what_lies_beside_the_data_is_of_the_same_build(
         "croissant.json": {"distribution": [{"includes": "data/*"}, *listed]},
         "openlineage.json": lineage,
         "README.md": f"Build `{build}`, after build {other}.",
-        "report.html": f'{{"build_id": "{build}"}}',
+        "report.html": f"<b>Build</b><i>{build}</i>, after build {other}",
     }
     bad: dict[str, list[Any]] = {
         "report.json": [
