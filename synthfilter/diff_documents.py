@@ -11,8 +11,9 @@ from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import ORIGIN_NAMES, REASON_NAMES, Reason
 from synthfilter.core.uses import HASH_DIGITS, hash_halves, partition_of_hash
-from synthfilter.explain_files import REJECTED, SHARDS, paths_of, read_columns
+from synthfilter.explain_files import paths_of, read_columns
 from synthfilter.insight.turnover import Documents, Turnover, compare_documents
+from synthfilter.outputs.manifest import REJECTED, SHARDS
 
 # Documents of both builds that are compared at once, about; others wait their turn.
 _PART_ROWS = 1 << 23

@@ -76,7 +76,7 @@ class Verify:
 
     Args:
       full: Compare every text with its content_hash, instead of those of one row group
-        of each file; takes about six times as long.
+        of each file; takes about five times as long.
       json: Print what was found as JSON, for programs.
       quiet: Print only what is wrong.
     """

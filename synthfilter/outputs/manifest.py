@@ -182,12 +182,9 @@ def tell_conflicts(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
 
 _ASKED = ("synthetic_fraction", "max_synthetic_fraction", "target_size", "unit")
 
+SHARDS, REJECTED, DEAD_LETTERS = "shards", "rejected", "dead_letters"
 # The folder of each kind of file.
-FOLDERS = {
-    "shards": "data/",
-    "rejected": "rejected/",
-    "dead_letters": "dead_letter/",
-}
+FOLDERS = {SHARDS: "data/", REJECTED: "rejected/", DEAD_LETTERS: "dead_letter/"}
 
 # What every reader relies on.
 _KINDS: dict[str, type] = {

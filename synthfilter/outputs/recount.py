@@ -18,8 +18,8 @@ from synthfilter.core.hashing import add_digests, content_digest, hash_texts
 from synthfilter.core.schema import ORIGIN_NAMES, REASON_NAMES, UNITS, Origin, Reason
 from synthfilter.core.text import count_words, normalise
 from synthfilter.core.uses import hash_halves
+from synthfilter.outputs.manifest import DEAD_LETTERS, REJECTED, SHARDS
 
-SHARDS, REJECTED, DEAD_LETTERS = "shards", "rejected", "dead_letters"
 SCHEMAS = {
     SHARDS: schema.SHARD,
     REJECTED: schema.REJECTED,
@@ -28,6 +28,7 @@ SCHEMAS = {
 
 _BATCH_ROWS = 1 << 16
 _PIECE_BYTES = 1 << 20
+_MOST_NAMED = 3
 _ORIGINS = pa.array(ORIGIN_NAMES)
 _REASONS = pa.array(REASON_NAMES)
 # A text that was too long was not hashed; one that is none has no hash of its own.
@@ -207,7 +208,7 @@ def _recount_rows(
             use_threads=False,
         ):
             checks.add(batch)
-    found.held = functools.reduce(operator.add, checks.parts, Recount())
+    found.held = add_recounts(checks.parts)
     found.build, found.hashes = [*checks.build_faults()], [*checks.hash_faults()]
 
 
@@ -332,9 +333,6 @@ class _RowChecks:
                 f"{self._bad_texts:,} texts are not those of their content_hash, "
                 f"such as {self._example}"
             )
-
-
-_MOST_NAMED = 3
 
 
 def _codes(names: pa.Array, known: pa.Array) -> np.ndarray:

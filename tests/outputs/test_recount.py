@@ -13,10 +13,8 @@ from synthfilter.core import schema
 from synthfilter.core.hashing import content_digest, hash_texts, hex_hashes
 from synthfilter.core.text import normalise
 from synthfilter.outputs import recount
+from synthfilter.outputs.manifest import DEAD_LETTERS, REJECTED, SHARDS
 from synthfilter.outputs.recount import (
-    DEAD_LETTERS,
-    REJECTED,
-    SHARDS,
     FileFindings,
     Recount,
     add_recounts,
