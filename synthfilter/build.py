@@ -48,7 +48,7 @@ from synthfilter.evidence import evidence_key, read_outside_evidence
 from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.inputs.sidecars import facts_path, signatures_path
+from synthfilter.inputs.sidecars import facts_path, ngrams_path, signatures_path
 from synthfilter.insight.figures import add_figures
 from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
@@ -62,7 +62,7 @@ from synthfilter.publish import (
 )
 from synthfilter.reasons import tell_evidence
 from synthfilter.reference import drop_shared_ngrams
-from synthfilter.reporting import About
+from synthfilter.reporting import About, read_sketches
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
@@ -131,6 +131,7 @@ class Build(
         """Wires the build into a pipeline; lists the inputs and claims the output."""
         inputs = self.list_inputs()
         self.check_reviews()
+        self.check_previous()
         manifest.claim_output(self.output)
         return self.build_from(root, inputs)
 
@@ -150,6 +151,11 @@ class Build(
         """Raises ShortageError if reviewers found too many errors, or saw too few."""
         if self.max_error is not None and self.ledger is not None:
             check_max_error(read_verdicts(self.ledger), self.max_error)
+
+    def check_previous(self) -> None:
+        """Raises UserError unless the set can be compared with `previous`."""
+        if self.previous is not None:
+            read_sketches(self.previous)
 
     def cache_folder(self) -> str:
         """Returns the folder for facts that outlive the build."""
@@ -256,7 +262,7 @@ class Build(
                 self.ledger,
                 self._near_copies(capped),
                 self.grouping(),
-                About(started, workers, threshold.values, (), beats),
+                About(started, workers, threshold.values, (), self.previous, beats),
             )
         )
 
@@ -289,6 +295,7 @@ class Build(
             self.shingle_words if self._signs() else None,
             self._facts_folder(),
             beats,
+            ngrams=True,
         )
         return (
             found
@@ -461,6 +468,11 @@ class Build(
             self.unit,
             self.grouping(),
             where,
+            functools.partial(
+                ngrams_path,
+                folder=self._facts_folder(),
+                max_bytes=self.max_document_bytes,
+            ),
             evidence,
             self.rejected_text,
             self.excerpt,

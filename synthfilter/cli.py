@@ -116,6 +116,7 @@ def _build(options: argparse.Namespace) -> int:
     reporter = Reporter(options.quiet)
     inputs = build.list_inputs()
     build.check_reviews()
+    build.check_previous()
     show_inputs(build, inputs, reporter)
     detector = load_detector(build.detector)
     threshold = build.choose_threshold(detector)

@@ -26,11 +26,12 @@ from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.truth import Truth, tell_prevalence
 from synthfilter.identity import BuildIdentity
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.sidecars import load_facts, load_signatures
+from synthfilter.inputs.sidecars import load_facts, load_ngrams, load_signatures
 from synthfilter.insight.figures import (
     Figures,
     add_figures,
     measure_documents,
+    measure_texts,
     top_sources,
 )
 from synthfilter.ledger.archive import commit_archive
@@ -113,6 +114,7 @@ class WriteShard(beam.DoFn):
       unit: Of the shares.
       grouping: How the mixture tells documents apart.
       facts_path: Where the facts of a block are.
+      ngrams_path: Where its n-grams are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
       excerpt: Characters of the text of examples in the report.
@@ -128,6 +130,7 @@ class WriteShard(beam.DoFn):
         unit: str,
         grouping: Grouping,
         facts_path: Callable[[Block], str],
+        ngrams_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
         excerpt: int,
@@ -140,6 +143,7 @@ class WriteShard(beam.DoFn):
         self._unit = unit
         self._grouping = grouping
         self._facts_path = facts_path
+        self._ngrams_path = ngrams_path
         self._evidence = evidence
         self._rejected_text = rejected_text
         self._excerpt = excerpt
@@ -177,8 +181,11 @@ class WriteShard(beam.DoFn):
                 self._rejected_text,
                 functools.partial(self._see, seen),
             )
+            ngrams = load_ngrams(self._ngrams_path(block))
             seen.append(
-                measure_figures(decisions, facts, self._grouping, layout.sources)
+                measure_figures(
+                    decisions, facts, ngrams, self._grouping, layout.sources
+                )
             )
             figures = add_figures(seen)
             if self._signatures_path is not None:
@@ -186,6 +193,7 @@ class WriteShard(beam.DoFn):
                 for told in rows.decisions[len(signatures) :]:
                     signatures.append(signed[column(told, schema.ROW)])
             records.append(measure_block(decisions, facts, self._unit, self._grouping))
+        figures = add_figures([figures, measure_texts(rows.kept)])
         total = add_records(records)
         count = layout.shards.shards
         files = tuple(write_shard(rows, self._output, shard, count))

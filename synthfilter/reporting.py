@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from synthfilter.core import storage
+from synthfilter.core import schema, storage
+from synthfilter.core.errors import UserError
 from synthfilter.core.progress import read_beats
-from synthfilter.core.reports import PAGE, REPORT
+from synthfilter.core.reports import PAGE, REPORT, read_report, report_path
+from synthfilter.core.schema import Reason
 from synthfilter.identity import number_builds
+from synthfilter.insight import diversity
 from synthfilter.insight.figures import Figures
 from synthfilter.insight.report import make_report
 from synthfilter.insight.report_page import report_page
@@ -33,6 +36,7 @@ class About:
       workers: Processes that it runs in; None: the runner decides.
       thresholds: Scores from which on documents count as machine text.
       canaries: Scores of texts that are always the same.
+      previous: Folder or report of the build to compare with; None for none.
       beats: Folder for progress, None for none.
     """
 
@@ -40,6 +44,7 @@ class About:
     workers: int | None
     thresholds: Sequence[float]
     canaries: Sequence[Mapping[str, Any]]
+    previous: str | None
     beats: str | None
 
 
@@ -70,7 +75,7 @@ def write_report(
         sources,
         about.thresholds,
         about.canaries,
-        None,
+        tell_diversity_of(manifest, figures, about.previous),
         _earlier_builds(ledger, figures),
         tell_run(about),
     )
@@ -94,6 +99,73 @@ def show_report(
     unsent = write_lineage(folder, manifest, report)
     if unsent is not None:
         _LOG.warning("%s", unsent)
+
+
+def tell_diversity_of(
+    manifest: Mapping[str, Any], figures: Figures, previous: str | None
+) -> dict[str, Any]:
+    """Returns what a report says of the diversity of the set, and of what is new.
+
+    Args:
+      manifest: Of the build.
+      figures: Of all documents.
+      previous: See `About`.
+    """
+    sketches = diversity.sketches_of(figures.ngrams)
+    compressed = {
+        schema.ORIGIN_NAMES[who]: tuple(figures.compressed[who].tolist())
+        for who in diversity.ORIGINS
+    }
+    return {
+        "near_copy_rate": _near_copy_rate(manifest),
+        "by_origin": diversity.tell_diversity(figures.ngrams, compressed),
+        "novelty": _tell_novelty(sketches, previous),
+        "caveats": list(diversity.CAUTIONS),
+        "sketches": diversity.sketches_to_text(sketches),
+    }
+
+
+def _near_copy_rate(manifest: Mapping[str, Any]) -> float | None:
+    """Returns which share of the documents that were compared is near copies."""
+    if manifest["near_copies"] is None:
+        return None
+    books = manifest["books"]
+    near = books["left_out"][schema.REASON_NAMES[Reason.NEAR_COPY]]
+    after = (Reason.USED_BEFORE, Reason.TOO_DEEP, Reason.SUSPECT, Reason.MIXTURE)
+    others = sum(books["left_out"][schema.REASON_NAMES[reason]] for reason in after)
+    compared = books["kept"] + near + others
+    return near / compared if compared else None
+
+
+def _tell_novelty(
+    sketches: diversity.Sketches, previous: str | None
+) -> dict[str, Any] | None:
+    if previous is None:
+        return None
+    report, known = read_sketches(previous)
+    return {
+        "against": report["build_id"],
+        "by_origin": diversity.novelty(sketches, known),
+    }
+
+
+def read_sketches(place: str) -> tuple[dict[str, Any], diversity.Sketches]:
+    """Returns the report of an earlier build, and its sketches.
+
+    Args:
+      place: Folder of the build, or its report.
+
+    Raises:
+      UserError: there is none, or it has no sketches.
+    """
+    report = read_report(place)
+    try:
+        return report, diversity.sketches_from_text(report["diversity"]["sketches"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"{report_path(place)!r} has no sketches of its n-grams ({error}); name "
+            "a build of this version as previous"
+        ) from error
 
 
 def tell_run(about: About) -> dict[str, Any]:

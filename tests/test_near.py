@@ -213,7 +213,7 @@ def test_signatures_are_kept_from_build_to_build(
     annotate_block = annotate.annotate_block
 
     def spy(block: Block, *options: Any) -> Any:
-        made.append((os.path.basename(block.file), *options[2:]))
+        made.append((os.path.basename(block.file), options[2]))
         return annotate_block(block, *options)
 
     monkeypatch.setattr(annotate, "annotate_block", spy)

@@ -36,7 +36,7 @@ def built(shared_workshop: Any) -> Any:
         [*texts[:40], *texts[:20], *texts[:10], texts[0], *near, ""],
         source=["wiki"] * 40 + ["<b>mirror</b>"] * 33 + [None],
         language=["en"] * 74,
-        created=["2021-03-04"] * 30 + ["2019"] * 30 + [None] * 14,
+        created=["2019"] * 30 + ["2021-03-04"] * 30 + [None] * 14,
     )
     shared_workshop.write(
         "synthetic/b",

@@ -24,7 +24,13 @@ from synthfilter.core.samples import (
     merge_samples,
     no_tally,
 )
-from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.schema import ORIGIN_NAMES, Origin, Reason
+from synthfilter.insight.diversity import (
+    Ngrams,
+    add_ngrams,
+    compress_text,
+    no_ngrams,
+)
 from synthfilter.insight.examples import (
     Clusters,
     add_clusters,
@@ -45,6 +51,8 @@ FIRST_YEAR = 1800
 MONTHS = 340 * 12
 # The sources that are told by name; others are told together.
 MOST_SOURCES = 1000
+# Of each origin in each shard.
+_COMPRESSED_BYTES = 256 << 10
 # Languages, generators and causes that are told by name.
 MOST_NAMES = 1000
 
@@ -86,6 +94,7 @@ class Figures:
       causes: Of dead letters.
       earlier: Of documents used before, by the number of the build that had them.
       clusters: The texts with the most copies.
+      ngrams: Of what is in the set.
       compressed: int64 [origin, 2]: bytes of some text, before and after compression.
       examples: Some documents of each reason (`insight.examples`).
     """
@@ -101,6 +110,7 @@ class Figures:
     causes: Tally = dataclasses.field(default_factory=lambda: no_tally(1))
     earlier: Sample = dataclasses.field(default_factory=lambda: no_tally(1).sample)
     clusters: Clusters = dataclasses.field(default_factory=no_clusters)
+    ngrams: Ngrams = dataclasses.field(default_factory=no_ngrams)
     compressed: np.ndarray = dataclasses.field(default_factory=_nothing)
     examples: pa.Table = dataclasses.field(default_factory=no_examples)
 
@@ -130,6 +140,7 @@ def add_figures(parts: Iterable[Figures]) -> Figures:
         source_names=names,
         earlier=merge_samples(all_of("earlier"), MOST_NAMES),
         clusters=add_clusters(all_of("clusters")),
+        ngrams=add_ngrams(all_of("ngrams")),
         examples=add_examples(all_of("examples")),
     )
 
@@ -211,6 +222,30 @@ def measure_documents(
         clusters=find_clusters(documents, decisions),
         examples=find_examples(documents, decisions, excerpt),
     )
+
+
+def measure_texts(batches: Iterable[pa.RecordBatch]) -> Figures:
+    """Returns how well some text of each origin can be compressed.
+
+    Args:
+      batches: `schema.SHARD` rows of one shard; the first of them are looked at.
+    """
+    sizes = np.zeros((_ORIGINS, 2), np.int64)
+    batches = list(batches)
+    for who in (Origin.HUMAN, Origin.SYNTHETIC):
+        texts: list[pa.Array] = []
+        left = _COMPRESSED_BYTES
+        for batch in batches:
+            mine = pc.equal(batch.column(schema.ORIGIN), ORIGIN_NAMES[who])
+            text = batch.column(schema.TEXT).filter(mine)
+            before = pc.cumulative_sum(pc.binary_length(text))
+            texts.append(text.filter(pc.less_equal(before, left)))
+            left -= pc.sum(pc.binary_length(texts[-1])).as_py() or 0
+            if len(texts[-1]) < len(text):
+                break
+        if texts:
+            sizes[who] = compress_text(pa.concat_arrays(texts), _COMPRESSED_BYTES)
+    return Figures(compressed=sizes)
 
 
 def score_bins(facts: pa.RecordBatch) -> np.ndarray:
