@@ -41,7 +41,7 @@ def test_the_texts_are_the_ones_that_earlier_builds_scored() -> None:
             "comment",
             "poem",
         ],
-        "55d719dc7116a303",
+        "b75380fdcce2a3b1",
     )
 
 
