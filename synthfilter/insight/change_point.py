@@ -45,7 +45,7 @@ class Change(NamedTuple):
 
 
 def find_changes(
-    values: Sequence[float | None], bad: str, least: float
+    values: Sequence[float | None], bad: str, least: float, limit: float = LIMIT
 ) -> list[Change]:
     """Returns the changes for the worse, in order.
 
@@ -57,6 +57,7 @@ def find_changes(
       bad: Which way is worse: up, down or either.
       least: The smallest standard deviation to believe in, above 0. A level that
         hardly moves would make an alarm of a change that matters to nobody.
+      limit: The sum that is an alarm.
     """
     changes: list[Change] = []
     known: list[tuple[int, float]] = []
@@ -77,7 +78,7 @@ def find_changes(
                 began[sign] = len(known) - 1
             sums[sign] = max(0.0, total + sign * said - ALLOWANCE)
         worst = max(sums, key=lambda sign: sums[sign])
-        if sums[worst] < LIMIT:
+        if sums[worst] < limit:
             continue
         first = began[worst]
         before, spread = _mean_and_spread(level[:first], least)
