@@ -2,7 +2,7 @@
 
 Each value is compared with all before it, as a t-statistic brought to the scale of
 standard normal deviations (Wallace 1959). What lies on the bad side by more than half
-a deviation adds up, and the sum is an alarm from `LIMIT` on (Page 1954; Hawkins 1987,
+a deviation adds up, and the sum is an alarm from a limit on (Page 1954; Hawkins 1987,
 in which the series is its own reference, since nobody knows its mean and spread
 beforehand). After an alarm all begins anew, with the values since the change as the new
 level: an alarm is an event, not a state. What the constants give is measured by
@@ -18,9 +18,10 @@ import numpy as np
 UP, DOWN, EITHER = "up", "down", "either"
 # How many values the first level is made of.
 NEEDED = 5
-# What a deviation must exceed to add up, and the sum that is an alarm.
+# What a deviation must exceed to add up, and the sum that is an alarm: a series that
+# may go either way has two chances of a false one.
 ALLOWANCE = 0.5
-LIMIT = 7.0
+LIMITS = {UP: 7.0, DOWN: 7.0, EITHER: 8.0}
 # The most that one value can say: no value alone is an alarm, however far it lies.
 MOST = 3.0
 _SIGNS = {UP: (1,), DOWN: (-1,), EITHER: (1, -1)}
@@ -45,7 +46,7 @@ class Change(NamedTuple):
 
 
 def find_changes(
-    values: Sequence[float | None], bad: str, least: float, limit: float = LIMIT
+    values: Sequence[float | None], bad: str, least: float, limit: float | None = None
 ) -> list[Change]:
     """Returns the changes for the worse, in order.
 
@@ -57,8 +58,9 @@ def find_changes(
       bad: Which way is worse: up, down or either.
       least: The smallest standard deviation to believe in, above 0. A level that
         hardly moves would make an alarm of a change that matters to nobody.
-      limit: The sum that is an alarm.
+      limit: The sum that is an alarm; None for that of `LIMITS`.
     """
+    limit = LIMITS[bad] if limit is None else limit
     changes: list[Change] = []
     known: list[tuple[int, float]] = []
     level: list[float] = []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from synthfilter.insight.change_point import (
     DOWN,
     EITHER,
-    LIMIT,
+    LIMITS,
     MOST,
     NEEDED,
     UP,
@@ -39,8 +39,9 @@ def test_only_the_bad_way_is_told() -> None:
     fall = [-value for value in rise]
     assert not find_changes(rise, DOWN, 0.001)
     assert not find_changes(fall, UP, 0.001)
-    (down,), (either,) = (find_changes(fall, bad, 0.001) for bad in (DOWN, EITHER))
-    assert down == either
+    (down,) = find_changes(fall, DOWN, 0.001)
+    assert find_changes(fall, EITHER, 0.001, LIMITS[DOWN]) == [down]
+    assert find_changes(fall, EITHER, 0.001)[0].since == down.since
     assert down.deviations < 0
 
 
@@ -65,7 +66,7 @@ def test_what_hardly_moves_is_no_change() -> None:
 
 def test_a_level_must_be_known_first() -> None:
     sudden = [0.1] * NEEDED + [0.9] * 3
-    assert LIMIT <= 3 * (MOST - 0.5)
+    assert LIMITS[UP] <= 3 * (MOST - 0.5)
     (change,) = find_changes(sudden, UP, 0.001)
     assert (change.since, change.at) == (NEEDED, NEEDED + 2)
     assert not find_changes(sudden[1:], UP, 0.001)
