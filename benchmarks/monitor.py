@@ -177,7 +177,7 @@ def calibrate(runs: int, rng: np.random.Generator) -> list[list[str]]:
             f"{limit:g}",
             *(f"{alarm_rate(rows, UP, limit):.1%}" for rows in series.values()),
         ]
-        for limit in (4.0, 5.0, 6.0, 6.5, 7.0, 7.5, 8.0)
+        for limit in (6.0, 7.0, 7.5, 8.0, 8.5, 9.0, 9.5, 10.0)
     ]
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from synthfilter.console import Reporter, count
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.text import printable
 from synthfilter.insight.charts import check_charts
 from synthfilter.insight.monitor import (
     Rule,
@@ -37,6 +38,8 @@ REPORT_VERSION = 1
 ALARM_CODE = 4
 # Builds that the table in the terminal shows.
 _SHOWN = 6
+# The longest line, which names from reports are in.
+_LINE = 500
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -97,13 +100,13 @@ class Monitor:
             f"{last:%Y-%m-%d}"
         )
         _show_table(trend, reporter)
-        for line in [*trend.notes, *unknown]:
-            reporter.say(line)
+        lines = [*trend.notes, *unknown]
         for alarm in trend.alarms:
             word = "ALARM" if alarm in recent else "earlier"
-            reporter.say(f"{word}: {tell_alarm(trend, alarm)}")
-        for line in broken:
-            reporter.say(f"RULE: {line}")
+            lines.append(f"{word}: {tell_alarm(trend, alarm)}")
+        lines += [f"RULE: {line}" for line in broken]
+        for line in lines:
+            reporter.say(printable(line, _LINE))
         if not recent and not broken:
             reporter.say("no alarm")
         return bool(recent or broken)
@@ -214,7 +217,8 @@ def _show_table(trend: Trend, reporter: Reporter) -> None:
     table.add_column("series, bad way")
     for place in places:
         build = trend.builds[place]
-        head = Text(f"{build.started:%Y-%m-%d}\n{build.build_id[:8]}")
+        name = printable(build.build_id[:8])
+        head = Text(f"{build.started:%Y-%m-%d}\n{name}")
         table.add_column(head, justify="right", no_wrap=True)
     without = []
     for name, series in SERIES.items():

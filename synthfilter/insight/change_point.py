@@ -21,9 +21,12 @@ NEEDED = 5
 # What a deviation must exceed to add up, and the sum that is an alarm: a series that
 # may go either way has two chances of a false one.
 ALLOWANCE = 0.5
-LIMITS = {UP: 7.0, DOWN: 7.0, EITHER: 8.0}
+LIMITS = {UP: 8.5, DOWN: 8.5, EITHER: 10.0}
 # The most that one value can say: no value alone is an alarm, however far it lies.
 MOST = 3.0
+# How far out a value may join the level. A step that joined as it is would soon look
+# like the level.
+JOINS = 2.0
 _SIGNS = {UP: (1,), DOWN: (-1,), EITHER: (1, -1)}
 
 
@@ -101,8 +104,7 @@ def _compare(value: float, level: Sequence[float], least: float) -> tuple[float,
     """Returns how far a value lies from a level, and the value as it joins the level.
 
     The distance is in standard normal deviations, at most `MOST` either way; a value
-    beyond that joins the level as if it lay just there, so that one outlier does not
-    widen the spread for all that come after it.
+    further out than `JOINS` joins the level as if it lay just there.
     """
     mean, spread = _mean_and_spread(level, least)
     freedom = len(level) - 1
@@ -110,7 +112,7 @@ def _compare(value: float, level: Sequence[float], least: float) -> tuple[float,
     scale = (8 * freedom + 1) / (8 * freedom + 3)
     t = (value - mean) / unit
     said = scale * math.sqrt(freedom * math.log1p(t * t / freedom))
-    if said <= MOST:
-        return math.copysign(said, t), value
-    most = math.sqrt(freedom * math.expm1((MOST / scale) ** 2 / freedom))
-    return math.copysign(MOST, t), mean + math.copysign(most, t) * unit
+    if said > JOINS:
+        joins = math.sqrt(freedom * math.expm1((JOINS / scale) ** 2 / freedom))
+        value = mean + math.copysign(joins, t) * unit
+    return math.copysign(min(said, MOST), t), value

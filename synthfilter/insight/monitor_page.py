@@ -131,9 +131,9 @@ def _section(trend: Trend, series: Series, latest: int, charts: bool) -> str:
 
 def _table(trend: Trend, series: Series, alarms: Sequence[Alarm]) -> str:
     """Returns the figures of a series, a row for each build."""
-    told = {alarm.at: f"alarm, since {alarm.since + 1}" for alarm in alarms}
+    told = {alarm.at: f"since {alarm.since + 1}" for alarm in alarms}
     bounds = series.name == "true_share" and any(trend.intervals)
-    names = ["build", "started", "value", *(["low", "high"] if bounds else []), ""]
+    names = ["build", "started", "value", *(["low", "high"] if bounds else []), "alarm"]
     rows = []
     for place, build in enumerate(trend.builds):
         ends = trend.intervals[place] or (None, None)
@@ -184,9 +184,9 @@ def series_chart(
         "field": "value",
         "type": "quantitative",
         "axis": {"title": None, "format": shown, "tickCount": 4},
-        "scale": {"zero": False, "nice": True},
+        "scale": {"zero": False, "padding": 6},
     }
-    line = {"type": "line", "point": {"size": 18}, "clip": True}
+    line = {"type": "line", "point": {"size": 18}}
     layers: list[dict[str, Any]] = [
         {"mark": line, "encoding": {"x": x, "y": y}},
         {

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthfilter.insight.change_point import (
+    ALLOWANCE,
     DOWN,
     EITHER,
     LIMITS,
@@ -51,6 +52,13 @@ def test_one_outlier_is_no_alarm_and_hides_none() -> None:
     assert find_changes([*outlier, *FLAT[:3], *[0.5] * 6], UP, 0.001)
 
 
+def test_a_step_after_few_builds_is_not_taken_for_the_level() -> None:
+    few = FLAT[: NEEDED + 1]
+    (change,) = find_changes([*few, *(value + 0.08 for value in FLAT)], UP, 0.001)
+    assert change.since == len(few)
+    assert change.at < len(few) + 6
+
+
 def test_a_change_is_told_once_and_a_second_one_again() -> None:
     ones, twos, threes = ([base + value for value in FLAT] for base in (0, 0.2, 0.4))
     found = find_changes(ones + twos + threes, UP, 0.001)
@@ -65,10 +73,10 @@ def test_what_hardly_moves_is_no_change() -> None:
 
 
 def test_a_level_must_be_known_first() -> None:
-    sudden = [0.1] * NEEDED + [0.9] * 3
-    assert LIMITS[UP] <= 3 * (MOST - 0.5)
+    sudden = [0.1] * NEEDED + [0.9] * 4
+    assert 3 * (MOST - ALLOWANCE) < LIMITS[UP] <= 4 * (MOST - ALLOWANCE)
     (change,) = find_changes(sudden, UP, 0.001)
-    assert (change.since, change.at) == (NEEDED, NEEDED + 2)
+    assert (change.since, change.at) == (NEEDED, NEEDED + 3)
     assert not find_changes(sudden[1:], UP, 0.001)
     assert find_changes([], UP, 0.001) == []
 
