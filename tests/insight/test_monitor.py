@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_every_series_finds_its_figure(make_reports: Make) -> None:
         "novelty_synthetic",
         *(f"score_drift_{who}" for who in ("human", "synthetic", "unknown")),
     }
+
+
+def test_the_docs_name_every_series() -> None:
+    docs = (Path(__file__).parents[2] / "docs/monitor.md").read_text()
+    for name, series in SERIES.items():
+        base, _, ending = name.rpartition("_")
+        assert f"`{name}`" in docs or (f"`{base}_human`" in docs and ending in docs)
+        assert series.advice and series.least > 0
 
 
 def test_two_years_of_nothing_have_no_alarm(make_reports: Make) -> None:
