@@ -165,13 +165,19 @@ def _write_file(path: str, data: bytes) -> None:
 
 
 def _find_reports(pattern: str) -> list[str]:
-    """Returns the paths of reports that a path, folder or glob names."""
+    """Returns the paths of reports that a path, folder or glob of either names."""
     if storage.is_folder(pattern):
         path = storage.join(pattern, REPORT)
         if not storage.exists(path):
             raise UserError(f"no {REPORT} in {pattern!r}; name a finished build")
         return [path]
-    return [entry.path for entry in storage.list_files(pattern)]
+    try:
+        found = storage.list_files(pattern)
+    except UserError:
+        if not any(sign in pattern for sign in "*?["):
+            raise
+        found = storage.list_files(storage.join(pattern, REPORT))
+    return [entry.path for entry in found]
 
 
 def read_report(path: str) -> Report:
@@ -279,8 +285,7 @@ def add_monitor_command(commands: Any) -> None:
         "reports",
         metavar="REPORT",
         nargs="+",
-        help="report.json of builds, their folders, or globs such as "
-        "'builds/*/report.json'",
+        help="report.json of builds, their folders, or globs of either",
     )
     add_flags(command, Monitor)
     command.add_argument("--quiet", action="store_true", help="print only errors")

@@ -165,6 +165,20 @@ def test_a_report_that_cannot_be_used_is_named_or_skipped(
     assert told[1].startswith("1 build, ")
 
 
+def test_reports_are_found_by_path_folder_and_globs_of_both(
+    write: Any, make_reports: Make, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    write(make_reports(3))
+    builds = tmp_path / "builds"
+    for given in (
+        [builds / "*/report.json"],
+        [builds / "*"],
+        [builds / "b00", builds / "b01/", builds / "b02/report.json"],
+    ):
+        assert monitor(*given) == 0
+        assert capsys.readouterr().out.startswith("3 builds, ")
+
+
 def test_nothing_to_read_is_2(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert monitor(tmp_path / "*/report.json") == 2
     assert "no file matches" in one_line(capsys)
