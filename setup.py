@@ -38,6 +38,7 @@ setup(
         "c2pa-text>=3,<4",  # C2PA manifests in text; 20 KB, needs nothing else
         "rich>=13.7",  # progress bars and tables
         "docstring-parser>=0.15",  # help texts come from the docstrings
+        "prometheus-client>=0.20",  # metrics of the monitor; 64 KB, needs nothing else
     ],
     extras_require={
         "gcp": ["apache-beam[gcp]"],

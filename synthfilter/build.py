@@ -41,6 +41,7 @@ from synthfilter.decisions.groups import Grouping
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence
 from synthfilter.decisions.summary import add_chosen
 from synthfilter.decisions.verdicts import check_max_error
+from synthfilter.detection.canary import canary_scores
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
@@ -262,7 +263,14 @@ class Build(
                 self.ledger,
                 self._near_copies(capped),
                 self.grouping(),
-                About(started, workers, threshold.values, (), self.previous, beats),
+                About(
+                    started,
+                    workers,
+                    threshold.values,
+                    canary_scores(detector),
+                    self.previous,
+                    beats,
+                ),
             )
         )
 

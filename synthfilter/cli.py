@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
 or file; 3 the set that was asked for cannot be made from what was read; 4 a check
-failed; 130 stopped.
+failed or an alarm fired (verify, diff, monitor); 130 stopped.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
+from synthfilter.monitor_command import add_monitor_command
 from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
 from synthfilter.report_command import add_report_command
@@ -101,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_verify_command(commands)
     add_diff_command(commands)
     add_report_command(commands)
+    add_monitor_command(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)

@@ -46,10 +46,14 @@ def read_report(place: str) -> dict[str, Any]:
         report = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path!r} is not JSON: {error}") from error
-    found = report.get("report_version") if isinstance(report, dict) else None
-    if found != REPORT_VERSION:
+    version = report.get("report_version") if isinstance(report, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
         raise UserError(
-            f"{path!r} has report_version {found}, expected {REPORT_VERSION}; read it "
-            "with the synthfilter that wrote it"
+            f"{path!r}: expected the {REPORT} of a build, with a report_version"
+        )
+    if version > REPORT_VERSION:
+        raise UserError(
+            f"{path!r}: report_version {version} is newer than {REPORT_VERSION}, the "
+            "newest that this synthfilter knows; update it"
         )
     return report
