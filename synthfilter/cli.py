@@ -28,6 +28,7 @@ from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
 from synthfilter.review import add_review_commands
 from synthfilter.score import ScoreFile
+from synthfilter.sweep import add_sweep_command
 from synthfilter.train import Train
 from synthfilter.version import __version__
 
@@ -94,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_ledger_commands(commands)
     add_review_commands(commands)
     add_explain_command(commands)
+    add_sweep_command(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)

@@ -1,0 +1,215 @@
+"""The page of a sweep: charts and the table in one HTML file that stands alone."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthfilter.core.errors import UserError
+from synthfilter.insight.charts import check_charts, picture
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d9dde3;
+  --own: #fff6d6; --ground: #fff; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #9ca3af;
+  --line: #3a3f47; --own: #3a3318; --ground: #16181c; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
+  background: var(--ground); max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; }
+p { color: var(--soft); overflow-wrap: anywhere; }
+.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+.charts img, .charts svg { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem; text-align: right; vertical-align: top;
+  border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
+tr.own td { background: var(--own); font-weight: 600; }
+"""
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_WIDTH, _HEIGHT = 380, 280
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def sweep_page(
+    title: str,
+    lines: Sequence[str],
+    rows: Rows,
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    notes: Sequence[str],
+) -> str:
+    """Returns the page; every name in it is escaped, and no script can run.
+
+    Without the package that draws charts it has the table alone.
+
+    Args:
+      title: Heading.
+      lines: What was tried, a paragraph each.
+      rows: Of settings, by the names of `sweep.COLUMNS`.
+      columns: Names of the table's columns.
+      cells: Of each row.
+      notes: Below the table.
+    """
+    try:
+        check_charts()
+        pictures = [picture(spec, said) for said, spec in charts(rows).items()]
+    except UserError as error:
+        pictures, lines = [], [*lines, str(error)]
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    body = "".join(
+        f"<tr{' class=own' if row['own'] else ''}>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in line)
+        + "</tr>\n"
+        for row, line in zip(rows, cells, strict=True)
+    )
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{html.escape(title)}</h1>",
+        *(f"<p>{html.escape(line)}</p>" for line in lines),
+        f'<div class="charts">{"".join(pictures)}</div>',
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n',
+        f"<tbody>{body}</tbody></table></div>",
+        *(f"<p>{html.escape(note)}</p>" for note in notes),
+        "</body></html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def charts(rows: Rows) -> dict[str, dict[str, Any]]:
+    """Returns Vega-Lite specifications by what they show; none of a single setting."""
+    points = [_point(row) for row in rows]
+    found: dict[str, dict[str, Any]] = {}
+    if len({point["threshold"] for point in points}) > 1:
+        found["Share of the documents that are flagged, by threshold"] = _filter_chart(
+            points
+        )
+    # Along the option of which more values were tried; the other is the colour.
+    x, colour = sorted(
+        ("threshold", "near copies from"),
+        key=lambda name: -len({point[name] for point in points}),
+    )
+    points = [point for point in points if point["in"] and point[x] is not None]
+    if len({point[x] for point in points}) < 2:
+        return found
+    for point in points:
+        point["of"] = f"{colour} {point[colour] or 'none'}"
+    found["Human documents in the set, by setting"] = _chart(
+        "Human documents in the set", points, x, _height("human", "documents", "~s")
+    )
+    found["Estimated synthetic share, with its interval, by setting"] = _chart(
+        "Estimated synthetic share",
+        points,
+        x,
+        _height("share", "share", "~%"),
+        band=all(point["low"] is not None for point in points),
+    )
+    return found
+
+
+def _point(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what charts show of a row, by names for people."""
+    threshold = row["threshold"]
+    share = row["declared"] if row["estimated"] is None else row["estimated"]
+    return {
+        "threshold": threshold
+        if isinstance(threshold, float)
+        else max(threshold.values()),
+        "near copies from": row["near_duplicates"],
+        "own": row["own"],
+        "in": row["refused"] is None,
+        "human": row["kept_human"],
+        "share": share,
+        "low": row["low"],
+        "high": row["high"],
+        "rates": {
+            "human lost": _rate(row["human_lost"], row["known_human"]),
+            "synthetic caught": _rate(row["synthetic_caught"], row["known_synthetic"]),
+            "unknown flagged": _rate(row["unknown_flagged"], row["unknown"]),
+        },
+    }
+
+
+def _rate(number: int, of: int) -> float | None:
+    return number / of if of else None
+
+
+def _filter_chart(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the chart of what is flagged, the same for all similarities."""
+    flagged = [
+        {
+            "threshold": point["threshold"],
+            "own": point["own"],
+            "of": name,
+            "rate": rate,
+        }
+        for point in points
+        for name, rate in point["rates"].items()
+        if rate is not None
+    ]
+    rate = _height("rate", "share of the documents of a kind", "~%")
+    return _chart("What the threshold flags", flagged, "threshold", rate)
+
+
+def _height(field: str, title: str, figures: str) -> dict[str, Any]:
+    """Returns what a height stands for."""
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"zero": False},
+        "axis": {"title": title, "format": figures},
+    }
+
+
+def _chart(
+    title: str,
+    points: Sequence[Mapping[str, Any]],
+    x: str,
+    y: Mapping[str, Any],
+    band: bool = False,
+) -> dict[str, Any]:
+    """Returns a chart of lines, with a dot on each for the build's own setting.
+
+    Args:
+      title: Above it.
+      points: What it shows; a line for each value of `of`.
+      x: Field along the axis.
+      y: The height.
+      band: Whether an interval, from `low` to `high`, is shown.
+    """
+    across = {
+        "field": x,
+        "type": "quantitative",
+        "scale": {"zero": False},
+        "axis": {"title": x},
+    }
+    colour = {
+        "field": "of",
+        "type": "nominal",
+        "sort": list(dict.fromkeys(point["of"] for point in points)),
+        "legend": {"title": None, "orient": "bottom", "columns": 3},
+    }
+    same = {"x": across, "y": y, "color": colour}
+    interval = {**same, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+    layers: list[dict[str, Any]] = [
+        {"mark": {"type": "line"}, "encoding": same},
+        {
+            "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+            "transform": [{"filter": "datum.own"}],
+            "encoding": same,
+        },
+    ]
+    if band:
+        shown = {"mark": {"type": "area", "opacity": 0.12}, "encoding": interval}
+        layers.insert(0, shown)
+    return {
+        "title": title,
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "data": {"values": list(points)},
+        "layer": layers,
+    }
