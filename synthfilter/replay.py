@@ -25,6 +25,7 @@ from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide
 from synthfilter.decisions.cells import join_bounds
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence, judge
+from synthfilter.decisions.prevalence import Fitter
 from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.survey import add_surveys
 from synthfilter.decisions.truth import Truth, estimate_truth
@@ -179,6 +180,8 @@ class Replay:
         self._build = stored.build
         self._identity = identity
         self._weighted = schema.WEIGHT in parse_fields(stored.build.fields)
+        profiles = stored.profiles
+        self._fitter = None if profiles is None else Fitter(profiles)
         self.corpus = Corpus(stored, annotated)
         self.known = self._find_known()
         self._lineage: Optional[Lineage] = None
@@ -297,7 +300,11 @@ class Replay:
         decided = decide.leave_reference(settled)
         survey = add_surveys([survey_batch(decided, build.unit)])
         truth = estimate_truth(
-            survey, self._stored.profiles, build.held_fraction(), build.on_hidden
+            survey,
+            self._stored.profiles,
+            build.held_fraction(),
+            build.on_hidden,
+            self._fitter,
         )
         decided = drop_suspects(decided, truth)
         summary = self._sum_up(decided)

@@ -45,17 +45,16 @@ def log_table(models: Models) -> np.ndarray:
     return np.log(mixed).astype(np.float32).reshape(*mixed.shape[:2], -1)
 
 
-def log_likelihoods(docs: np.ndarray, models: Models) -> np.ndarray:
+def log_likelihoods(docs: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Returns the log-likelihood of the scores of each group and length.
 
     Args:
       docs: [groups, LENGTHS, BINS].
-      models: What they are scored by.
+      table: Of the models that they are scored by; see `log_table`.
 
     Returns:
       float32 [groups, LENGTHS, draws, shares].
     """
-    table = log_table(models)
     flat = np.empty((*docs.shape[:2], table.shape[-1]), np.float32)
     for length, band in enumerate(BAND_OF_LENGTH):
         # All groups at once: a product of matrices takes a tenth of their single ones.
