@@ -61,11 +61,17 @@ class Reporter:
         self.console.print(text, markup=False, emoji=False)
 
     def track(self, items: Iterable[_T], total: int, what: str) -> Iterator[_T]:
-        """Yields the items; a terminal shows how many of them there have been."""
-        show = self._errors.is_terminal
-        yield from track(
-            items, what, total, console=self._errors, transient=True, disable=not show
-        )
+        """Yields the items and shows how many of them there have been."""
+        if self._errors.is_terminal:
+            yield from track(items, what, total, console=self._errors, transient=True)
+            return
+        start = said = time.monotonic()
+        for number, item in enumerate(items, 1):
+            now = time.monotonic()
+            if now - said >= _LINE_SECONDS:
+                self._errors.print(f"{now - start:.0f} s: {what}, {number} of {total}")
+                said = now
+            yield item
 
     @contextlib.contextmanager
     def follow(self, beats: str, total_bytes: Mapping[str, int]) -> Iterator[None]:

@@ -40,6 +40,12 @@ class Banded(NamedTuple):
     text: np.ndarray
 
 
+def order_of(facts: pa.RecordBatch, seed: int) -> np.ndarray:
+    """Returns the place of each document in the order, uint64."""
+    hi, lo = (column(facts, name) for name in (schema.CONTENT_HI, schema.CONTENT_LO))
+    return order_hash(hi, lo, seed)
+
+
 def distinct_texts(facts: pa.RecordBatch, seed: int) -> pa.RecordBatch:
     """Returns one document of each text that could be read: row, order, no rank.
 
@@ -48,8 +54,7 @@ def distinct_texts(facts: pa.RecordBatch, seed: int) -> pa.RecordBatch:
       seed: Of the random order.
     """
     rows = np.flatnonzero(column(facts, schema.REASON) == Reason.KEPT)
-    hi, lo = (column(facts, n)[rows] for n in (schema.CONTENT_HI, schema.CONTENT_LO))
-    order = order_hash(hi, lo, seed)
+    order = order_of(facts, seed)[rows]
     at = np.argsort(order, kind="stable")
     at = at[np.append(True, order[at][1:] != order[at][:-1])[: len(at)]]
     return pa.RecordBatch.from_pydict(
@@ -100,14 +105,13 @@ class NearCopies:
             )
             for similarity, each in found.items()
         }
+        # Which of these texts each document has, -1 for none.
+        self._text = find_sorted(self._order, order_of(corpus.facts, seed)).astype(
+            np.int32
+        )
         self._shingles = self._read(where, named, shingle_words)
         self._known = np.zeros(0, np.int64)
         self._similarity = np.zeros(0)
-
-    @property
-    def compared(self) -> int:
-        """How many texts share a band with another."""
-        return len(self._order)
 
     def _read(
         self,
@@ -138,7 +142,7 @@ class NearCopies:
         And how many documents were not compared with all candidates.
 
         Args:
-          settled: `schema.DECIDED` rows, exact copies settled.
+          settled: `schema.DECIDED` rows of all documents, exact copies settled.
           similarity: Least similarity; one of those named at first.
         """
         alive, rank = self._rank(settled)
@@ -168,9 +172,9 @@ class NearCopies:
         """Returns which texts are still in, and the best rank of each."""
         rank = np.full(len(self._order), np.iinfo(np.uint64).max)
         alive = np.zeros(len(self._order), bool)
-        rows = np.flatnonzero(column(settled, schema.REASON) == Reason.KEPT)
-        at = find_sorted(self._order, column(settled, schema.ORDER)[rows])
-        rows, at = rows[at >= 0], at[at >= 0]
+        mine = column(settled, schema.REASON) == Reason.KEPT
+        rows = np.flatnonzero(mine & (self._text >= 0))
+        at = self._text[rows]
         # Only of the archive are there several documents of one text.
         np.minimum.at(rank, at, column(settled, schema.RANK)[rows])
         alive[at] = True

@@ -96,6 +96,9 @@ def open_build(folder: str, given: Outside) -> StoredBuild:
             f"{folder!r} was scored by {manifest['detector']['name']!r}, not by "
             f"{detector.name!r}; name the build's --detector"
         )
+    limits = ("max_uses", "max_error")
+    if given.ledger is None and any(options[name] is not None for name in limits):
+        raise UserError(f"{folder!r} was built with a ledger; name it with --ledger")
     build = _make_options(folder, manifest, given)
     profiles = choose_profiles(detector, build.calibration)
     if (profiles.digest if profiles else None) != options["profiles"]:

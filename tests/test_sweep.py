@@ -1,22 +1,31 @@
 """`synthfilter sweep`: the build's own setting word for word, and all others."""
 
+import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from synthfilter import near as search
+from synthfilter.cli import main
 from synthfilter.console import Reporter
+from synthfilter.core.errors import UserError
 from synthfilter.core.profiles import count_profiles
 from synthfilter.detection.detector import load_detector
 from synthfilter.detection.thresholds import FORMAT, FORMAT_VERSION, identify
+from synthfilter.outputs.manifest import read_manifest
+from synthfilter.replay import Outcome
 from synthfilter.stored import Outside, open_build
 from synthfilter.sweep import (
     Sweep,
     list_settings,
     load_replay,
+    parse_values,
     try_all,
 )
 
@@ -38,6 +47,12 @@ class SaysScore:
             ],
             np.float32,
         )
+
+
+class Other(SaysScore):
+    """Another detector."""
+
+    name = "other"
 
 
 DETECTOR = f"{__name__}:SaysScore"
@@ -116,17 +131,6 @@ def shop(shared_workshop: Any) -> Any:
     return shop
 
 
-def run(
-    shop: Any, output: str, threshold: list[str], near: list[str] = (), **given: Any
-) -> list[dict[str, Any]]:
-    job = Sweep(
-        threshold=threshold,
-        near_duplicates=list(near),
-        **{"detector": DETECTOR, **given},
-    )
-    return job.run(str(shop.path / output), Reporter(quiet=True))
-
-
 CALIBRATED = {"target_fpr": 0.01}
 BUILDS: dict[str, dict[str, Any]] = {
     "estimated": {"synthetic_fraction": 0.4, "near_duplicates": 0.8, **CALIBRATED},
@@ -166,35 +170,296 @@ BUILDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=BUILDS)
-def built(request: pytest.FixtureRequest, shop: Any) -> tuple[Any, str, dict[str, Any]]:
-    """Each of the builds, its name, and what a sweep must be told of it."""
-    name = request.param
+def made(shop: Any, name: str) -> tuple[str, dict[str, Any]]:
+    """The folder of one of the builds, and what a sweep must be told of it."""
     options = {"detector": DETECTOR, "unknown": f"{shop.path}/unknown/u.jsonl"}
     options |= BUILDS[name]
     for folder in {"core", "against"} & set(options):
         options[folder] = str(shop.path / folder)
-    given = {}
+    given: dict[str, Any] = {"detector": DETECTOR}
     if "target_fpr" in options:
         given["calibration"] = options["calibration"] = shop.calibration
-    shop.build(name, **options)
-    return shop, name, given
+    if not (shop.path / name).exists():
+        shop.build(name, **options)
+    return str(shop.path / name), given
 
 
-def test_the_own_setting_is_the_build_word_for_word(built: Any) -> None:
-    shop, name, given = built
-    stored = open_build(str(shop.path / name), Outside(detector=DETECTOR, **given))
-    manifest = stored.manifest
-    replay = load_replay(stored)
-    settings = list_settings(stored, [0.2, 0.9], [])
-    found = {s.own: came for s, _, came in try_all(stored, replay, settings)}
-    assert len(settings) == 3
-    own = found[True]
-    assert own.books == manifest["books"]
+def replayed(
+    folder: str, given: dict[str, Any], *settings: tuple[float, float | None]
+) -> dict[Any, Outcome | str]:
+    """What comes of settings, by threshold and similarity; `own` is the build's."""
+    stored = open_build(folder, Outside(**given))
+    listed = [
+        each
+        for threshold, near in settings or [(0.5, None)]
+        for each in list_settings(stored, [threshold], [near])
+        if not settings or not each.own
+    ]
+    listed = sorted(listed, key=lambda each: each.key)
+    return {
+        "own" if each.own else (each.threshold.value, each.similarity): came
+        for each, _, came in try_all(stored, load_replay(stored), listed)
+    }
+
+
+def is_build(came: Outcome | str, manifest: dict[str, Any]) -> None:
+    """Asserts that what was told is what a build wrote."""
+    assert isinstance(came, Outcome)
+    assert came.books == manifest["books"]
     # What would be written has the same hashes, document for document.
-    assert own.record.digest == manifest["content_digest"]
+    assert came.record.digest == manifest["content_digest"]
     shares = manifest["shares"]
-    assert {key: shares[key] for key in own.shares} == own.shares
-    assert own.limited_by == shares["limited_by"]
-    other = found[False]
-    assert isinstance(other, str) or other.record.digest != own.record.digest
+    assert {key: shares[key] for key in came.shares} == came.shares
+    assert came.limited_by == shares["limited_by"]
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_the_own_setting_is_the_build_word_for_word(shop: Any, name: str) -> None:
+    folder, given = made(shop, name)
+    found = replayed(folder, given)
+    assert len(found) == 2
+    is_build(found["own"], read_manifest(folder))
+    (other,) = (came for key, came in found.items() if key != "own")
+    assert isinstance(other, str) or other.record.digest != found["own"].record.digest
+
+
+@pytest.mark.parametrize(("threshold", "near"), [(0.3, 0.7), (0.7, None)])
+def test_another_setting_is_what_a_build_with_it_makes(
+    shop: Any, threshold: float, near: float | None
+) -> None:
+    folder, given = made(shop, "protected")
+    (told,) = replayed(folder, given, (threshold, near)).values()
+    options = {**BUILDS["protected"], "threshold": threshold, "detector": DETECTOR}
+    options |= {name: str(shop.path / name) for name in ("core", "against")}
+    del options["near_duplicates"]
+    if near is not None:
+        options["near_duplicates"] = near
+    unknown = f"{shop.path}/unknown/u.jsonl"
+    is_build(told, shop.build(f"again{threshold}", unknown=unknown, **options))
+
+
+def test_bands_and_groups_of_too_many_texts_are_cut_as_in_a_build(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = prose(7, 90)
+    alike = [
+        " ".join([f"s{2 * i}", *words[:i], f"other{i}", *words[i + 1 :]])
+        for i in range(40)
+    ]
+    inputs = {}
+    for start, name in enumerate(("human", "synthetic", "unknown")):
+        shop.write(f"crowd/{name}", alike[start::3])
+        inputs[name] = f"{shop.path}/crowd/{name}.parquet"
+    monkeypatch.setattr(search, "MAX_BUCKET", 3)
+    monkeypatch.setattr(search, "MAX_GROUP", 25)
+    options = {"near_duplicates": 0.8, "flagged_human": "reclassify"}
+    manifest = shop.build("crowded", detector=DETECTOR, **inputs, **options)
+    assert manifest["near_copies"]["not_compared_with_all"] > 0
+    found = replayed(str(shop.path / "crowded"), {"detector": DETECTOR})
+    is_build(found["own"], manifest)
+
+
+def test_what_a_ledger_holds_back_is_held_back_again(shop: Any) -> None:
+    used = texts(5000, range(60, 90))
+    shop.write("first/s", used)
+    twins = texts(5000, range(61, 81), edits=1)
+    shop.write(
+        "second/s",
+        [*used[:10], *twins, *texts(5100, range(50, 90))],
+        parent_ids=[["s-69"] if i % 3 == 0 else None for i in range(70)],
+        synth_generation=[None] * 69 + [1],
+    )
+    rest = {"detector": DETECTOR, "near_duplicates": 0.8}
+    ledger = str(shop.path / "ledger")
+    human = f"{shop.path}/human/h.parquet"
+    for output in ("first", "second"):
+        manifest = shop.build(
+            f"{output}-set",
+            human=human,
+            synthetic=f"{shop.path}/{output}/s.parquet",
+            ledger=ledger,
+            max_uses=1,
+            max_generation=1,
+            **rest,
+        )
+    assert manifest["books"]["left_out"]["used_before"] > 15
+    assert manifest["books"]["left_out"]["too_deep"] > 0
+    folder, given = str(shop.path / "second-set"), {"detector": DETECTOR}
+    found = replayed(folder, {**given, "ledger": ledger})
+    is_build(found["own"], manifest)
+    with pytest.raises(UserError, match="with --ledger"):
+        replayed(folder, given)
+
+
+def sweep(folder: str, *arguments: str, code: int = 0) -> None:
+    """Runs the command; by default with the detector of this file."""
+    if "--detector" not in arguments:
+        arguments = (*arguments, "--detector", DETECTOR)
+    try:
+        found = main(["sweep", folder, *arguments])
+    except SystemExit as stopped:
+        found = stopped.code
+    assert found == code
+
+
+def test_the_rows_say_what_a_higher_threshold_does(
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, given = made(shop, "estimated")
+    files = [str(tmp_path / name) for name in ("a.csv", "b.json", "c.html")]
+    sweep(
+        folder,
+        *("--threshold", "0.05:0.95:10", "--near-duplicates", "none", "0.7:0.9:3"),
+        *("--calibration", given["calibration"]),
+        *("--csv", files[0], "--json", files[1], "--html", files[2]),
+    )
+    told = json.loads(Path(files[1]).read_text())
+    manifest = read_manifest(folder)
+    assert told["build_id"] == manifest["build_id"]
+    rows = told["settings"]
+    # Ten by four, and the build's own, which goes by length.
+    assert len(rows) == 41
+    (own,) = (row for row in rows if row["own"])
+    assert own["threshold"] == {"0": 0.6, "50": 0.55}
+    assert own["kept"] == manifest["books"]["kept"]
+    assert own["estimated"] == manifest["shares"]["estimated"]
+    for near in (None, 0.7, 0.8, 0.9):
+        mine = [r for r in rows if r["near_duplicates"] == near and not r["own"]]
+        flags = [(r["synthetic_caught"], r["unknown_flagged"]) for r in mine]
+        assert len(mine) == 10
+        for kind in zip(*flags, strict=True):
+            assert list(kind) == sorted(kind, reverse=True) and kind[0] > kind[-1]
+    for threshold in (0.05, 0.95):
+        mine = [r["near_copies"] for r in rows if r["threshold"] == threshold]
+        assert mine[0] == 0 <= mine[3] < mine[2] <= mine[1]
+    with open(files[0], newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["kept"] for row in table] == [str(row["kept"]) for row in rows]
+    assert [row["threshold"] for row in table if row["own"] == "True"] == ["by length"]
+    said = capsys.readouterr().out
+    assert f"* {own['threshold']['50']:g}" in said
+    assert "goes by length" in said
+    page = Path(files[2]).read_text()
+    assert page.count("<tr") == 42 and page.count("<tr class=own") == 1
+    assert "Content-Security-Policy" in page
+
+
+def test_a_higher_threshold_never_costs_more_human_documents(shop: Any) -> None:
+    folder, given = made(shop, "exact")
+    rows = Sweep(threshold=["0:1:30"], **given).run(folder, Reporter(quiet=True))
+    lost = [row["human_lost"] for row in rows]
+    assert lost == sorted(lost, reverse=True)
+    # All with a score at 0; and at 1 none.
+    assert lost[0] == rows[0]["known_human"] and lost[-1] == 0
+
+
+def test_the_rows_do_not_depend_on_the_borders_of_batches(shop: Any) -> None:
+    folder, given = made(shop, "shrunk")
+    read = pq.read_table(shop.path / "human/h.parquet")
+    (shop.path / "cut").mkdir()
+    pq.write_table(read, shop.path / "cut/h.parquet", row_group_size=3)
+    options = {**BUILDS["shrunk"], "unknown": f"{shop.path}/unknown/u.jsonl"}
+    options |= {"human": f"{shop.path}/cut", **given}
+    shop.build("cut-set", **options)
+    one, other = (
+        Sweep(threshold=["0.3:0.9:4"], **given).run(where, Reporter(quiet=True))
+        for where in (folder, str(shop.path / "cut-set"))
+    )
+    assert one == other
+
+
+def test_a_setting_that_a_build_would_refuse_says_why(
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.write("alone/u", texts(7000, range(10, 90)))
+    shop.write("alone/h", texts(7200, range(10, 20)))
+    shop.build(
+        "alone-set",
+        human=f"{shop.path}/alone/h.parquet",
+        detector=DETECTOR,
+        synthetic=f"{shop.path}/alone/u.parquet",
+        unknown=f"{shop.path}/unknown/u.jsonl",
+        synthetic_fraction=0.5,
+        on_shortage="fail",
+        count="declared",
+        target_size=2000,
+        unit="words",
+    )
+    page = tmp_path / "page.html"
+    folder = str(shop.path / "alone-set")
+    sweep(folder, "--threshold", "0", "0.5", "1", "--html", str(page))
+    said = capsys.readouterr().out
+    assert "[1] refused: " in said
+    assert "refused: " in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name what to try"),
+        (["--threshold", "high"], "threshold expects numbers, LOW:HIGH"),
+        (["--threshold", "0.1:0.2:3:4"], "threshold expects numbers, LOW:HIGH"),
+        (["--threshold", "nan"], "threshold expects numbers, LOW:HIGH"),
+        (["--threshold", "0.9:0.5"], "LOW below HIGH"),
+        (["--threshold", "0.5:0.9:1"], "2 steps at least"),
+        (["--threshold", "0.5:1.5"], "threshold must be from 0 to 1"),
+        (["--threshold", "none"], "threshold expects numbers"),
+        (["--near-duplicates", "0"], "near_duplicates must be above 0 to 1"),
+        (["--threshold", "0:1:20000"], "at most 10,000 settings"),
+        (["--threshold", "0.5", "--csv", "a", "--json", "a"], "different files"),
+        (["--treshold", "0.5"], "did you mean --threshold?"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep("nowhere", *arguments, code=2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_values_are_what_people_would_write() -> None:
+    assert parse_values("threshold", ["0.5:0.99"]) == [
+        *(0.5, 0.57, 0.64, 0.71, 0.78, 0.85, 0.92, 0.99)
+    ]
+    found = parse_values("near_duplicates", ["0.7:0.9", "none", "0.85", "1"], "none")
+    assert found == [None, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0]
+
+
+def test_what_is_not_as_it_was_is_told_in_one_line(
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = made(shop, "exact")
+    mine = tmp_path / "mine.parquet"
+    shutil.copy(shop.path / "human/h.parquet", mine)
+    own = tmp_path / "own-set"
+    shop.build(str(own), human=str(mine), detector=DETECTOR, cache=tmp_path / "cache")
+    cache = ["--cache", str(tmp_path / "cache")]
+
+    def fails(said: str, folder: str, *arguments: str) -> None:
+        sweep(folder, "--threshold", "0.5", *arguments, code=2)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+
+    fails("holds no manifest.json", str(tmp_path))
+    fails("was scored by", folder, "--detector", f"{__name__}:Other")
+    fails("other profiles of scores", made(shop, "estimated")[0])
+    fails("name the build's --cache", folder, "--cache", str(tmp_path / "none"))
+    fails("exists; name a new file", folder, "--csv", str(mine))
+    fails("no facts of", str(own))
+    sweep(str(own), "--threshold", "0.5", *cache)
+    fails("no signatures of", str(own), "--near-duplicates", "0.8", *cache)
+    for facts in (tmp_path / "cache/facts").glob("*/*.parquet"):
+        facts.write_bytes(facts.read_bytes()[:-9])
+    fails("no facts of", str(own), *cache)
+    mine.write_bytes(mine.read_bytes() + b" ")
+    fails("has changed since the build", str(own), *cache)
+    mine.unlink()
+    fails("is not there", str(own), *cache)
+    manifest = json.loads((own / "manifest.json").read_text())
+    manifest["options"]["against_ngrams"] = 13
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    fails("against_ngrams", str(own), *cache)
+    manifest["synthfilter_version"] = "0.0.1"
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    fails("was built by synthfilter 0.0.1", str(own), *cache)
