@@ -43,7 +43,7 @@ from synthfilter.sweep_rows import (
 
 _STEPS = {"threshold": 8, "near_duplicates": 5}
 _MOST_SETTINGS = 10_000
-_TABLE_WIDTH = 120
+_TABLE_WIDTH = 150
 
 
 @dataclasses.dataclass(kw_only=True)

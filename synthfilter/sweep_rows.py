@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import re
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -15,6 +16,7 @@ from synthfilter.stored import StoredBuild
 Row = dict[str, Any]
 
 NONE = "none"
+_FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
 _SHARES = ("declared", "estimated", "low", "high")
 COLUMNS = (
     *("threshold", "near_duplicates", "own"),
@@ -41,7 +43,6 @@ _SHOWN = {
     "estimated": "estimated share",
     "low": "from",
     "high": "to",
-    "note": "note",
 }
 # Columns that are left out of it where nothing of a kind is known.
 _FILTERED = {
@@ -127,28 +128,46 @@ def describe(stored: StoredBuild, known: Known) -> list[str]:
 def tabulate(rows: Sequence[Row]) -> tuple[list[str], list[list[str]], list[str]]:
     """Returns the names of the columns, the cells of each row, and notes, for people.
 
-    A limit that holds for several settings is told once.
+    What limits several settings is told once.
     """
     shown = dict(_SHOWN)
     for name, of in _FILTERED.items():
         if not rows[0][of]:
             del shown[name]
     shown["size"] = f"size in {rows[0]['unit']}"
-    notes: dict[str, int] = {}
-    cells = [[_cell(row, name, notes) for name in shown] for row in rows]
-    said = [f"[{number}] {note}" for note, number in notes.items()]
-    if not notes:
-        del shown["note"]
-        cells = [line[:-1] for line in cells]
-    return list(shown.values()), cells, said
+    marks, notes = _notes(rows)
+    cells = [[_cell(row, name) for name in shown] for row in rows]
+    names = list(shown.values())
+    if notes:
+        names.append("note")
+        cells = [[*line, mark] for line, mark in zip(cells, marks, strict=True)]
+    return names, cells, notes
 
 
-def _cell(row: Row, name: str, notes: dict[str, int]) -> str:
-    """Returns what a table says of a setting; adds what there is to note."""
-    if name == "note":
-        note = row["refused"] and f"refused: {row['refused']}"
-        note = note or (row["limited_by"] and f"limited by {row['limited_by']}")
-        return f"[{notes.setdefault(note, len(notes) + 1)}]" if note else ""
+def _notes(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Returns the mark of each row, if any, and what the marks stand for.
+
+    Notes that differ in their figures alone are one, without those; files have them.
+    """
+    said = []
+    for row in rows:
+        said.append(row["refused"] and f"refused: {row['refused']}")
+        if row["limited_by"]:
+            said[-1] = f"limited by {row['limited_by']}"
+    kinds: dict[str, set[str]] = {}
+    for note in filter(None, said):
+        kinds.setdefault(_FIGURES.sub("…", note), set()).add(note)
+    number = {kind: f"[{i}]" for i, kind in enumerate(kinds, 1)}
+    marks = [number[_FIGURES.sub("…", note)] if note else "" for note in said]
+    told = [
+        f"{number[kind]} {kind if len(same) > 1 else next(iter(same))}"
+        for kind, same in kinds.items()
+    ]
+    return marks, told
+
+
+def _cell(row: Row, name: str) -> str:
+    """Returns what a table says of a setting."""
     value = row[name]
     if value is None:
         return "-"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthfilter.core.errors import UserError
-from synthfilter.insight.charts import check_charts, picture
+from synthfilter.insight.charts import picture
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d9dde3;
@@ -52,7 +52,6 @@ def sweep_page(
       notes: Below the table.
     """
     try:
-        check_charts()
         pictures = [picture(spec, said) for said, spec in charts(rows).items()]
     except UserError as error:
         pictures, lines = [], [*lines, str(error)]
@@ -96,33 +95,58 @@ def charts(rows: Rows) -> dict[str, dict[str, Any]]:
     points = [point for point in points if point["in"] and point[x] is not None]
     if len({point[x] for point in points}) < 2:
         return found
+    points.sort(key=lambda point: point[colour] or 0.0)
     for point in points:
         point["of"] = f"{colour} {point[colour] or 'none'}"
     found["Human documents in the set, by setting"] = _chart(
         "Human documents in the set", points, x, _height("human", "documents", "~s")
     )
-    found["Estimated synthetic share, with its interval, by setting"] = _chart(
-        "Estimated synthetic share",
-        points,
-        x,
-        _height("share", "share", "~%"),
-        band=all(point["low"] is not None for point in points),
-    )
+    found["Synthetic share of the set, by setting"] = _share_chart(points, x)
     return found
+
+
+def _share_chart(points: Sequence[Mapping[str, Any]], x: str) -> dict[str, Any]:
+    """Returns the chart of shares, with the interval of one line of settings."""
+    share = _height("share", "share", "~%")
+    chart = _chart("Synthetic share, as counted", points, x, share)
+    if any(point["low"] is None for point in points):
+        return chart
+    lines: dict[str, int] = {}
+    for point in points:
+        # The build's own line, if it is one.
+        lines[point["of"]] = lines.get(point["of"], 0) + 1 + point["own"]
+    of = max(lines, key=lambda name: lines[name])
+    same = chart["layer"][0]["encoding"]
+    heights = {"y": {**share, "field": "low"}, "y2": {"field": "high"}}
+    interval = {
+        "mark": {"type": "area", "opacity": 0.15},
+        "transform": [{"filter": {"field": "of", "equal": of}}],
+        "encoding": {**same, **heights},
+    }
+    counted = {
+        "mark": {"type": "line", "strokeDash": [4, 3]},
+        "encoding": {**same, "y": {**share, "field": "counted"}},
+    }
+    return {
+        **chart,
+        "title": ["Synthetic share, estimated and counted (dashed)", f"band: {of}"],
+        "layer": [interval, counted, *chart["layer"]],
+    }
 
 
 def _point(row: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what charts show of a row, by names for people."""
     threshold = row["threshold"]
+    by_length = isinstance(threshold, dict)
     share = row["declared"] if row["estimated"] is None else row["estimated"]
     return {
-        "threshold": threshold
-        if isinstance(threshold, float)
-        else max(threshold.values()),
+        # Of thresholds by length, that of the longest documents.
+        "threshold": [*threshold.values()][-1] if by_length else threshold,
         "near copies from": row["near_duplicates"],
         "own": row["own"],
         "in": row["refused"] is None,
         "human": row["kept_human"],
+        "counted": row["declared"],
         "share": share,
         "low": row["low"],
         "high": row["high"],
@@ -170,7 +194,6 @@ def _chart(
     points: Sequence[Mapping[str, Any]],
     x: str,
     y: Mapping[str, Any],
-    band: bool = False,
 ) -> dict[str, Any]:
     """Returns a chart of lines, with a dot on each for the build's own setting.
 
@@ -179,7 +202,6 @@ def _chart(
       points: What it shows; a line for each value of `of`.
       x: Field along the axis.
       y: The height.
-      band: Whether an interval, from `low` to `high`, is shown.
     """
     across = {
         "field": x,
@@ -191,10 +213,14 @@ def _chart(
         "field": "of",
         "type": "nominal",
         "sort": list(dict.fromkeys(point["of"] for point in points)),
-        "legend": {"title": None, "orient": "bottom", "columns": 3},
+        "legend": {
+            "title": None,
+            "orient": "bottom",
+            "columns": 3,
+            "symbolOpacity": 1,
+        },
     }
     same = {"x": across, "y": y, "color": colour}
-    interval = {**same, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
     layers: list[dict[str, Any]] = [
         {"mark": {"type": "line"}, "encoding": same},
         {
@@ -203,9 +229,6 @@ def _chart(
             "encoding": same,
         },
     ]
-    if band:
-        shown = {"mark": {"type": "area", "opacity": 0.12}, "encoding": interval}
-        layers.insert(0, shown)
     return {
         "title": title,
         "width": _WIDTH,
