@@ -284,9 +284,12 @@ def test_what_a_ledger_holds_back_is_held_back_again(shop: Any) -> None:
         )
     assert manifest["books"]["left_out"]["used_before"] > 15
     assert manifest["books"]["left_out"]["too_deep"] > 0
-    folder, given = str(shop.path / "second-set"), {"detector": DETECTOR}
-    found = replayed(folder, {**given, "ledger": ledger})
-    is_build(found["own"], manifest)
+    given = {"detector": DETECTOR}
+    for output in ("first", "second"):
+        folder = str(shop.path / f"{output}-set")
+        # As the ledger was when each was built.
+        found = replayed(folder, {**given, "ledger": ledger})
+        is_build(found["own"], read_manifest(folder))
     with pytest.raises(UserError, match="with --ledger"):
         replayed(folder, given)
 
@@ -371,26 +374,37 @@ def test_the_rows_do_not_depend_on_the_borders_of_batches(shop: Any) -> None:
 def test_a_setting_that_a_build_would_refuse_says_why(
     shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.write("alone/u", texts(7000, range(10, 90)))
-    shop.write("alone/h", texts(7200, range(10, 20)))
+    original = texts(7000, range(10, 40))
+    twins = texts(7000, range(10, 40), edits=1)
+    shop.write(
+        "alone/h", original + twins, source=["<b>first</b>"] * 30 + ["second"] * 30
+    )
+    shop.write("alone/s", texts(7100, range(10, 20)))
+    inputs = {n: f"{shop.path}/alone/{n[0]}.parquet" for n in ("human", "synthetic")}
     shop.build(
         "alone-set",
-        human=f"{shop.path}/alone/h.parquet",
-        detector=DETECTOR,
-        synthetic=f"{shop.path}/alone/u.parquet",
-        unknown=f"{shop.path}/unknown/u.jsonl",
-        synthetic_fraction=0.5,
-        on_shortage="fail",
-        count="declared",
-        target_size=2000,
-        unit="words",
+        **{**inputs, "detector": DETECTOR, "flagged_human": "drop"},
+        max_synthetic_fraction=0.9,
+        max_source_loss=0.5,
+        near_duplicates=0.99,
     )
-    page = tmp_path / "page.html"
-    folder = str(shop.path / "alone-set")
-    sweep(folder, "--threshold", "0", "0.5", "1", "--html", str(page))
+    page, table = tmp_path / "page.html", tmp_path / "table.csv"
+    sweep(
+        str(shop.path / "alone-set"),
+        *("--threshold", "0", "0.5", "--near-duplicates", "none", "0.7"),
+        *("--html", str(page), "--csv", str(table)),
+    )
     said = capsys.readouterr().out
-    assert "[1] refused: " in said
-    assert "refused: " in page.read_text()
+    assert "refused: the set would be empty" in said
+    assert "refused: copies cost these sources more than max_source_loss=0.5" in said
+    assert "'<b>first</b>'" in said
+    assert "&lt;b&gt;first&lt;/b&gt;" in page.read_text()
+    assert "<b>" not in page.read_text()
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    refused = {(r["threshold"], r["near_duplicates"]) for r in rows if r["refused"]}
+    assert refused == {("0.0", ""), ("0.0", "0.7"), ("0.5", "0.7")}
+    assert {r["estimated"] for r in rows if r["refused"]} == {""}
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,7 @@ class Prevalence:
             return self.share(weight).estimate
         found = 0.0
         for fits, of_group in zip(self._fits, weight.sum(axis=-1), strict=True):
-            if of_group.any():
-                found += float(_levels(fits.likely, self._models, of_group).mean())
+            found += float((fits.chance * of_group).sum())
         return min(max(found / total, 0.0), 1.0)
 
     def cross_check(self, weight: np.ndarray) -> float | None:
@@ -164,12 +163,13 @@ class _Fits(NamedTuple):
     """What may be true of a group.
 
     Attributes:
-      likely: For estimates.
+      chance: How likely a document is to be machine-written, [LENGTHS, BINS]; for
+        estimates.
       possible: All that cannot be excluded, for intervals.
-      cells: Likely probability that a document is machine-written, [LENGTHS, BINS].
+      cells: The same as `chance`, but never falling with the score.
     """
 
-    likely: Fit
+    chance: np.ndarray
     possible: Fit
     cells: np.ndarray
 
@@ -218,7 +218,7 @@ class Fitter:
         likely = fit_group(docs, likelihood, models, _EVIDENCE_OF_MEAN)
         possible = fit_group(docs, likelihood, models, self._evidence)
         chance = machine_chances(likely, models).mean(axis=0)
-        return _Fits(likely, possible, _rising(chance, docs))
+        return _Fits(chance, possible, _rising(chance, docs))
 
 
 def observe(
@@ -319,17 +319,12 @@ def _amount(
       weight: [LENGTHS, BINS].
       confidence: Of the interval.
     """
-    likely, possible = (
-        _levels(fit, models, weight) for fit in (fits.likely, fits.possible)
-    )
-    tail, estimate = (1 - confidence) / 2, likely.mean()
+    filled = np.flatnonzero(weight.any(axis=1))
+    chances = machine_chances(fits.possible, models, filled)
+    possible = (chances * weight[filled]).sum(axis=(1, 2))
+    tail, estimate = (1 - confidence) / 2, float((fits.chance * weight).sum())
     low, high = np.quantile(possible, [tail, 1 - tail]).tolist()
     return np.array([estimate, min(low, estimate), max(high, estimate)])
-
-
-def _levels(fit: Fit, models: Models, weight: np.ndarray) -> np.ndarray:
-    """Returns how much of a group's weight is machine text, at each level of a fit."""
-    return (machine_chances(fit, models) * weight).sum(axis=(1, 2))
 
 
 def _rising(chance: np.ndarray, docs: np.ndarray) -> np.ndarray:

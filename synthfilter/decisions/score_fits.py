@@ -16,6 +16,7 @@ _LEVELS = 100
 _BISECTIONS = 24
 # Scores look the same from the last band of the profiles on.
 BAND_OF_LENGTH = np.minimum(np.arange(LENGTHS), len(BANDS) - 1)
+_ALL_LENGTHS = np.arange(LENGTHS)
 _ENDS = np.geomspace(0.002, 0.05, 8)[:-1]
 _SHARES = np.concatenate([_ENDS, np.linspace(0.05, 0.95, 31), 1 - _ENDS[::-1]])
 _ALL_SHARES = np.concatenate([[0.0], _SHARES, [1.0]])
@@ -162,6 +163,15 @@ def _chance(ratio: np.ndarray, prior: np.ndarray) -> np.ndarray:
     return 1 / (1 + ratio * odds[..., None])
 
 
-def machine_chances(fit: Fit, models: Models) -> np.ndarray:
-    """Returns the probability of machine text, [levels, LENGTHS, BINS]."""
-    return _chance(_ratio(models, fit.draw, np.arange(LENGTHS)), fit.prior)
+def machine_chances(
+    fit: Fit, models: Models, lengths: np.ndarray = _ALL_LENGTHS
+) -> np.ndarray:
+    """Returns the probability of machine text, [levels, lengths, BINS].
+
+    Args:
+      fit: What may be true.
+      models: What it is about.
+      lengths: Those that are asked for.
+    """
+    ratio = _ratio(models, fit.draw, lengths)
+    return _chance(ratio, fit.prior[:, lengths])
