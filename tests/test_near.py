@@ -448,7 +448,7 @@ def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
     pairs = [(10, 11), (12, 91), (91, 92), (12, 92), (11, 12)]
     groups = near.group_pairs(None, [found_pairs(pairs)], 1)
     read = [
-        pa.RecordBatch.from_pylist([row], schema=near._READ) for row in documents[::-1]
+        pa.RecordBatch.from_pylist([row], schema=near.READ) for row in documents[::-1]
     ]
     found = near.resolve_group((0, read), groups, 0.8).to_pylist()
     told = {row["order"]: (row["reason"], row["match_hi"]) for row in found}
