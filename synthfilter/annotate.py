@@ -1,5 +1,6 @@
 """Text becomes facts: scores, hashes and sizes, computed once and kept in sidecars."""
 
+import time
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -84,6 +85,7 @@ class AnnotateBlocks(beam.DoFn):
 
     def process(self, block: Block) -> Iterator[tuple[Block, pa.RecordBatch]]:
         """Yields `(block, facts)`."""
+        began = time.thread_time()
         key, max_bytes = scores_key(block, self._detector), self._max_bytes
         path = facts_path(block, self._cache, key, max_bytes)
         facts = find_facts(path, block.rows)
@@ -101,7 +103,8 @@ class AnnotateBlocks(beam.DoFn):
                 save_facts(facts, path)
             if signed is not None:
                 save_signatures(made, beside, was_readable(found))
-        progress.beat(self._beats, "score", 1, block.bytes)
+        seconds = time.thread_time() - began
+        progress.beat(self._beats, "score", 1, block.bytes, seconds=seconds)
         yield block, facts
 
 

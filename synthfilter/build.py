@@ -6,6 +6,7 @@ Text is read twice and never shuffled; what travels is facts, as Arrow batches.
 """
 
 import dataclasses
+import datetime
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Optional
@@ -23,6 +24,7 @@ from synthfilter.build_options import (
     MixtureOptions,
     OriginOptions,
     OutputOptions,
+    ReportOptions,
     ReuseOptions,
 )
 from synthfilter.core import hashing, schema, storage
@@ -47,6 +49,7 @@ from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path, signatures_path
+from synthfilter.insight.figures import add_figures
 from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
@@ -59,6 +62,7 @@ from synthfilter.publish import (
 )
 from synthfilter.reasons import tell_evidence
 from synthfilter.reference import drop_shared_ngrams
+from synthfilter.reporting import About
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
@@ -97,6 +101,7 @@ class _Mixed(NamedTuple):
 # The order of the fields is that of the bases, from the last to the first.
 @dataclasses.dataclass(kw_only=True)
 class Build(
+    ReportOptions,
     OutputOptions,
     MixtureOptions,
     ReuseOptions,
@@ -112,6 +117,7 @@ class Build(
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
+        self.check_report()
         self.check_output()
         self.check_input()
         self.check_mixture()
@@ -163,7 +169,11 @@ class Build(
         )
 
     def build_from(
-        self, root: Any, inputs: Sequence[InputFile], beats: Optional[str] = None
+        self,
+        root: Any,
+        inputs: Sequence[InputFile],
+        beats: Optional[str] = None,
+        workers: Optional[int] = None,
     ) -> beam.PCollection:
         """Wires the build of files that are already listed.
 
@@ -171,7 +181,9 @@ class Build(
           root: The pipeline.
           inputs: What `list_inputs` returned.
           beats: Folder for progress, None for none.
+          workers: Processes that it will run in, None if the runner decides.
         """
+        started = datetime.datetime.now(datetime.timezone.utc)
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
         outside = self.outside_evidence()
@@ -222,7 +234,12 @@ class Build(
             | "Commit"
             >> beam.Map(
                 commit_build,
-                AsIter(written),
+                AsIter(written | "Records" >> beam.Map(first_of)),
+                AsSingleton(
+                    written
+                    | "Figures" >> beam.Map(second_of)
+                    | "AddFigures" >> beam.CombineGlobally(add_figures)
+                ),
                 AsIter(found),
                 AsSingleton(mixed.plan),
                 AsSingleton(layout),
@@ -239,6 +256,7 @@ class Build(
                 self.ledger,
                 self._near_copies(capped),
                 self.grouping(),
+                About(started, workers, threshold.values, (), beats),
             )
         )
 
@@ -447,6 +465,7 @@ class Build(
             where,
             evidence,
             self.rejected_text,
+            self.excerpt,
             None if self.ledger is None else self.signatures_path(),
             beats,
         )
@@ -496,6 +515,7 @@ def content_options(
     # The threshold says it all, wherever it is from.
     places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
     places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
+    places |= {field.name for field in dataclasses.fields(ReportOptions)}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)
@@ -510,6 +530,16 @@ def content_options(
 def tell_near_copies(capped: int, bands: int, rows: int) -> dict[str, int]:
     """Returns how near copies were sought, as it stands in the manifest."""
     return {"bands": bands, "rows": rows, "not_compared_with_all": capped}
+
+
+def first_of(pair: tuple[Any, Any]) -> Any:
+    """Returns the first of two."""
+    return pair[0]
+
+
+def second_of(pair: tuple[Any, Any]) -> Any:
+    """Returns the second of two."""
+    return pair[1]
 
 
 def key_block(block: Block) -> tuple[int, Block]:

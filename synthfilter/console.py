@@ -32,8 +32,15 @@ _STAGES = {
     "score": "scoring",
     "compare": "comparing",
     "write": "writing",
+    "check": "checking",
 }
-_PARTS = {"open": "file", "score": "block", "compare": "block", "write": "shard"}
+_PARTS = {
+    "open": "file",
+    "score": "block",
+    "compare": "block",
+    "write": "shard",
+    "check": "file",
+}
 _LINE_SECONDS = 30.0
 _FILE_WIDTH = 120
 # Groups of which an inspection tells the prevalence.

@@ -17,6 +17,7 @@ from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
 from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
 from synthfilter.decisions.truth import Truth, tell_shares
 from synthfilter.inputs.blocks import Block
+from synthfilter.insight.figures import Figures, measure_facts
 from synthfilter.outputs.manifest import ShardRecord
 
 
@@ -44,6 +45,28 @@ def measure_block(
         asked=measure_asked(decisions, facts, unit),
         groups=measure_groups(decisions, facts, grouping),
     )
+
+
+def measure_figures(
+    decisions: pa.RecordBatch,
+    facts: pa.RecordBatch,
+    grouping: Grouping,
+    sources: np.ndarray,
+) -> Figures:
+    """Returns what the report says of documents of one block, but for their text.
+
+    Args:
+      decisions: `schema.DECISION` rows of one block.
+      facts: All facts of the block, in order.
+      grouping: How the mixture tells documents apart.
+      sources: Keys of the sources that are told by name, uint64, ascending.
+    """
+    mine = facts.take(decisions.column(schema.ROW))
+    declared, origin = (
+        column(decisions, name) for name in (schema.DECLARED, schema.ORIGIN)
+    )
+    group = find_groups(mine, declared, origin, grouping)
+    return measure_facts(decisions, mine, group, len(grouping.names), sources)
 
 
 def measure_written(

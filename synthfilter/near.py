@@ -8,6 +8,7 @@ again, and each group of such documents is compared and resolved in one place.
 
 import copy
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
@@ -297,6 +298,7 @@ def read_candidates(
     beats: Optional[str],
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(partition, shingles)` of the documents of a block that have a pair."""
+    began = time.thread_time()
     key, batches = element
     where = concat_batches(batches)
     at = find_sorted(groups.order, column(where, schema.ORDER))
@@ -316,7 +318,8 @@ def read_candidates(
             _shingled(documents.column(schema.TEXT), told, shingle_words),
             partition[part],
         )
-    progress.beat(beats, "compare", 1, blocks[key].bytes)
+    seconds = time.thread_time() - began
+    progress.beat(beats, "compare", 1, blocks[key].bytes, seconds=seconds)
 
 
 def _shingled(text: pa.Array, where: pa.RecordBatch, words: int) -> pa.RecordBatch:

@@ -1,6 +1,7 @@
 """One profile for all properties (the same examples each time, no clock), and data."""
 
 import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 
+from synthfilter import reporting
 from synthfilter.cli import main
+from synthfilter.insight import report_page as page
 from synthfilter.outputs.manifest import read_manifest
 
 settings.register_profile(
@@ -62,6 +65,23 @@ class Workshop:
         """Returns what a build has written, file after file."""
         files = sorted((self.path / output / kind).glob("*.parquet"))
         return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_pages() -> Iterator[Callable[[Mapping[str, Any]], str]]:
+    """Lets builds of tests write their page without charts; returns what draws it.
+
+    To draw charts takes longer than all the rest of a small build.
+    """
+
+    def plain_page(report: Mapping[str, Any]) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page, "charts_available", lambda: False)
+            return page.report_page(report)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reporting, "report_page", plain_page)
+        yield page.report_page
 
 
 @pytest.fixture

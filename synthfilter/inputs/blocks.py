@@ -1,6 +1,7 @@
 """Blocks: addressable pieces of the input, each some row groups of a Parquet file."""
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
@@ -300,5 +301,8 @@ class OpenFiles(beam.DoFn):
 
     def process(self, file: InputFile) -> Iterator[Block]:
         """Yields the blocks of a file."""
-        yield from open_file(file, *self._options)
-        progress.beat(self._beats, "open", 1, file.bytes)
+        began = time.thread_time()
+        blocks = list(open_file(file, *self._options))
+        seconds = time.thread_time() - began
+        progress.beat(self._beats, "open", 1, file.bytes, seconds=seconds)
+        yield from blocks

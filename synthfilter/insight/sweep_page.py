@@ -1,32 +1,11 @@
 """The page of a sweep: charts and the table in one HTML file that stands alone."""
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthfilter.core.errors import UserError
-from synthfilter.insight.charts import picture
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d9dde3;
-  --own: #fff6d6; --ground: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #9ca3af;
-  --line: #3a3f47; --own: #3a3318; --ground: #16181c; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
-  background: var(--ground); max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; }
-p { color: var(--soft); overflow-wrap: anywhere; }
-.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-.charts img, .charts svg { max-width: 100%; height: auto; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; text-align: right; vertical-align: top;
-  border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { white-space: normal; vertical-align: bottom; }
-tr.own td { background: var(--own); font-weight: 600; }
-"""
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_WIDTH, _HEIGHT = 380, 280
+from synthfilter.insight.charts import WIDTH, draw
+from synthfilter.insight.parts import Number, escape, page_head, read_part, table
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -52,29 +31,19 @@ def sweep_page(
       notes: Below the table.
     """
     try:
-        pictures = [picture(spec, said) for said, spec in charts(rows).items()]
+        drawn = [draw(spec, said) for said, spec in charts(rows).items()]
     except UserError as error:
-        pictures, lines = [], [*lines, str(error)]
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
-    body = "".join(
-        f"<tr{' class=own' if row['own'] else ''}>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in line)
-        + "</tr>\n"
-        for row, line in zip(rows, cells, strict=True)
-    )
+        drawn, lines = [], [*lines, str(error)]
+    shown = "\n".join(f"<figure>{chart}</figure>" for chart in drawn)
+    figures = [[line[0], *map(Number, line[1:])] for line in cells]
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1>",
-        *(f"<p>{html.escape(line)}</p>" for line in lines),
-        f'<div class="charts">{"".join(pictures)}</div>',
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n',
-        f"<tbody>{body}</tbody></table></div>",
-        *(f"<p>{html.escape(note)}</p>" for note in notes),
-        "</body></html>\n",
+        page_head(title, read_part("page.css")),
+        f"<body><header><h1>{escape(title)}</h1></header><main>",
+        *(f"<p>{escape(line)}</p>" for line in lines),
+        f'<div class="charts">{shown}</div>',
+        f"<section>{table(columns, figures, 'Settings')}</section>",
+        *(f"<p>{escape(note)}</p>" for note in notes),
+        "</main></body></html>\n",
     ]
     return "\n".join(parts)
 
@@ -231,8 +200,9 @@ def _chart(
     ]
     return {
         "title": title,
-        "width": _WIDTH,
-        "height": _HEIGHT,
+        "width": WIDTH,
+        "height": 300,
+        "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": list(points)},
         "layer": layers,
     }
