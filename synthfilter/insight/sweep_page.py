@@ -185,7 +185,8 @@ def _chart(
         "legend": {
             "title": None,
             "orient": "bottom",
-            "columns": 3,
+            "columns": 2,
+            "columnPadding": 30,
             "symbolOpacity": 1,
         },
     }
