@@ -195,7 +195,7 @@ class Build(
         threshold = self.choose_threshold(detector)
         outside = self.outside_evidence()
         profiles = choose_profiles(detector, self.calibration)
-        options = _content_options(self, detector, threshold, outside, profiles)
+        options = content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
         partitions = _partitions(inputs)
@@ -301,7 +301,7 @@ class Build(
             self.detector,
             self.max_document_bytes,
             self.shingle_words if self._signs() else None,
-            self._facts_folder(),
+            self.facts_folder(),
             beats,
             ngrams=True,
         )
@@ -346,7 +346,7 @@ class Build(
         return by_content | "SettleUses" >> beam.Map(
             settle_and_mark,
             self.seed,
-            self._rules(),
+            self.reuse_rules(),
             partitions,
             AsSingleton(identity),
             AsSingleton(find_lineage(annotated, identity)),
@@ -373,15 +373,15 @@ class Build(
                     settled,
                     blocks,
                     identity,
-                    self._signatures_path(),
+                    self.signatures_path(),
                     self.near_duplicates,
-                    self._rules(),
+                    self.reuse_rules(),
                     1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
                 )
             settled, capped = drop_near_copies(
                 settled,
                 blocks,
-                self._signatures_path(),
+                self.signatures_path(),
                 self.near_duplicates,
                 self.shingle_words,
                 _partitions(inputs),
@@ -401,7 +401,7 @@ class Build(
             decided,
             profiles,
             self.unit,
-            self._held_fraction(),
+            self.held_fraction(),
             self.on_hidden,
         )
         archive = digest_archive(annotated)
@@ -422,13 +422,14 @@ class Build(
         )
         return decided, _Mixed(truth, archive, summary, plan, bounds)
 
-    def _held_fraction(self) -> Optional[float]:
+    def held_fraction(self) -> Optional[float]:
         """Returns the synthetic share to hold by estimate; None where none is."""
         if self.count == "declared":
             return None
         return self.rules().held_fraction()
 
-    def _rules(self) -> ReuseRules:
+    def reuse_rules(self) -> ReuseRules:
+        """Returns what earlier use leaves a document out."""
         return ReuseRules(
             self.max_uses, self.max_generation, self.cap_human, self.unknown_generation
         )
@@ -437,10 +438,11 @@ class Build(
         """Returns whether signatures are needed, to compare or for the ledger."""
         return self.near_duplicates is not None or self.ledger is not None
 
-    def _signatures_path(self) -> Callable[[Block], str]:
+    def signatures_path(self) -> Callable[[Block], str]:
+        """Returns what tells where the signatures of a block are."""
         return functools.partial(
             signatures_path,
-            folder=self._facts_folder(),
+            folder=self.facts_folder(),
             shingle_words=self.shingle_words,
             max_bytes=self.max_document_bytes,
         )
@@ -466,7 +468,7 @@ class Build(
         )
         where = functools.partial(
             facts_path,
-            folder=self._facts_folder(),
+            folder=self.facts_folder(),
             scores_key=detector.scores_key,
             max_bytes=self.max_document_bytes,
         )
@@ -484,7 +486,7 @@ class Build(
             evidence,
             self.rejected_text,
             self.excerpt,
-            None if self.ledger is None else self._signatures_path(),
+            None if self.ledger is None else self.signatures_path(),
             beats,
         )
         blocks = AsDict(found | "KeyBlocks" >> beam.Map(key_block))
@@ -503,7 +505,8 @@ class Build(
             capped | "TellNearCopies" >> beam.Map(tell_near_copies, *bands)
         )
 
-    def _facts_folder(self) -> str:
+    def facts_folder(self) -> str:
+        """Returns the folder of the sidecars."""
         return storage.join(self.cache_folder(), "facts")
 
     def _evidence(self) -> dict[Reason, str]:
@@ -521,7 +524,7 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
     return 4 + sum(file.bytes for file in inputs) // _PARTITION_BYTES
 
 
-def _content_options(
+def content_options(
     build: Build,
     detector: Detector,
     threshold: Threshold,

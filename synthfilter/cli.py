@@ -32,6 +32,7 @@ from synthfilter.outputs.manifest import claim_output, read_manifest
 from synthfilter.report_command import add_report_command
 from synthfilter.review import add_review_commands
 from synthfilter.score import ScoreFile
+from synthfilter.sweep import add_sweep_command
 from synthfilter.train import Train
 from synthfilter.verify import add_verify_command
 from synthfilter.version import __version__
@@ -99,6 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_ledger_commands(commands)
     add_review_commands(commands)
     add_explain_command(commands)
+    add_sweep_command(commands)
     add_verify_command(commands)
     add_diff_command(commands)
     add_report_command(commands)

@@ -150,10 +150,7 @@ def open_file(
       spool_folder: Where spools are kept, from build to build.
       max_bytes: A longer line of a text format is an error row.
     """
-    try:
-        mark = fingerprint(file)
-    except (OSError, UserError) as error:
-        mark = xxhash.xxh3_128_hexdigest(f"{file.path}\0{error}".encode())
+    mark = mark_file(file)
     name = storage.join(spool_folder, f"{mark}-{_spool_key(fields, max_bytes)}")
     spool = f"{name}.parquet"
     kind, compression = format_of(file.path)
@@ -182,6 +179,14 @@ def _is_whole(spool: str) -> bool:
     except (OSError, pa.ArrowException):
         return False
     return True
+
+
+def mark_file(file: InputFile) -> str:
+    """Returns the fingerprint of a file, or what stands for it if it cannot be read."""
+    try:
+        return fingerprint(file)
+    except (OSError, UserError) as error:
+        return xxhash.xxh3_128_hexdigest(f"{file.path}\0{error}".encode())
 
 
 def fingerprint(file: InputFile) -> str:
