@@ -480,7 +480,7 @@ class Build(
             where,
             functools.partial(
                 ngrams_path,
-                folder=self._facts_folder(),
+                folder=self.facts_folder(),
                 max_bytes=self.max_document_bytes,
             ),
             evidence,
