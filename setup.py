@@ -65,6 +65,7 @@ setup(
             "openlineage-python>=1.54,<2",
             "jsonschema>=4.18",  # events are checked against schemas
             "playwright>=1.50",  # drives a real Chromium
+            "datasketches>=5.2",  # estimates of distinct n-grams are compared with
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},
