@@ -114,9 +114,10 @@ class _Sampler:
         for n, found in enumerate(self._found, 1):
             at, spread = map(np.concatenate, zip(*(found or [nothing]), strict=True))
             counts = np.diff(np.searchsorted(at, ends), prepend=0)
-            inside = at + n <= np.repeat(ends, counts)
-            at, spread = at[inside], spread[inside]
-            counts = np.diff(np.searchsorted(at, ends), prepend=0)
+            if n > 1:
+                inside = at + n <= np.repeat(ends, counts)
+                at, spread = at[inside], spread[inside]
+                counts = np.diff(np.searchsorted(at, ends), prepend=0)
             sizes.append(counts.astype(np.int32))
             hashes.append((spread & ~_MIXED) | (mix(spread) & _MIXED))
         taken = tuple(hashes), tuple(sizes)
