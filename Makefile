@@ -32,7 +32,7 @@ demo: $(VENV)/installed
 	@echo "  $(DEMO)/set/manifest.json  everything above, for programs"
 
 test: $(VENV)/test-installed lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check

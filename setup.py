@@ -53,6 +53,7 @@ setup(
             "apache-beam[aws]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
+            "pytest-xdist>=3.6",  # tests on every processor
             "hypothesis>=6.100",
             "ruff==0.17.6",
             "mypy==2.4.1",
