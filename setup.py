@@ -21,7 +21,7 @@ setup(
     packages=[*find_packages(include=["synthfilter*"]), "synthfilter.models"],
     package_dir={"synthfilter.models": "models"},
     package_data={
-        "synthfilter": ["py.typed", "insight/*.css", "insight/*.js"],
+        "synthfilter": ["py.typed", "insight/*.css", "insight/*.js", "insight/*.json"],
         "synthfilter.models": ["*.bin", "*.json"],
     },
     install_requires=[
@@ -38,12 +38,15 @@ setup(
         "c2pa-text>=3,<4",  # C2PA manifests in text; 20 KB, needs nothing else
         "rich>=13.7",  # progress bars and tables
         "docstring-parser>=0.15",  # help texts come from the docstrings
+        "prometheus-client>=0.20",  # metrics of the monitor; 64 KB, needs nothing else
     ],
     extras_require={
         "gcp": ["apache-beam[gcp]"],
         "aws": ["apache-beam[aws]"],
         # Delta tables, without Spark or a JVM; one wheel for every Python from 3.10 on.
         "ledger": ["deltalake>=1.6,<2"],
+        # Sends lineage events; without it they are only written.
+        "lineage": ["openlineage-python>=1.54,<2"],
         # Draws charts without a network; one wheel for every Python from 3.7 on.
         "report": ["vl-convert-python>=1.7,<2"],
         "test": [
@@ -59,6 +62,8 @@ setup(
             "deltalake>=1.6,<2",
             "duckdb>=1.1",  # other engines that read a ledger
             "polars>=1.20",
+            "openlineage-python>=1.54,<2",
+            "jsonschema>=4.18",  # events are checked against schemas
             "playwright>=1.50",  # drives a real Chromium
         ],
     },

@@ -1,6 +1,8 @@
 """Text becomes facts: scores, hashes and sizes, computed once and kept in sidecars."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -10,20 +12,25 @@ import pyarrow.compute as pc
 from synthfilter.core import claims, progress, schema
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.hashing import document_ids, hash_texts
+from synthfilter.core.ngrams import NgramRows, concat_rows, sampling_bounds
 from synthfilter.core.schema import Evidence, Origin, Reason
 from synthfilter.core.text import count_words, normalise, text_buffers
 from synthfilter.core.times import parse_times
 from synthfilter.decisions.minhash import PERMUTATIONS, shingle_hashes, signatures
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.marks import find_marks
+from synthfilter.detection.ngrams import sample_text, score_and_sample
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
 from synthfilter.inputs.sidecars import (
     facts_path,
     find_facts,
+    find_ngrams,
     find_signatures,
+    ngrams_path,
     no_facts,
     save_facts,
+    save_ngrams,
     save_signatures,
     signatures_path,
     was_readable,
@@ -50,10 +57,25 @@ COLUMNS = (
 _PIECE_BYTES = 1 << 21
 
 
+class Annotated(NamedTuple):
+    """What was computed of documents, row by row.
+
+    Attributes:
+      facts: `schema.FACTS`.
+      signatures: uint16 [documents, permutations]; without rows if none were wanted.
+      ngrams: Their n-grams; None if none were wanted.
+    """
+
+    facts: pa.RecordBatch
+    signatures: np.ndarray
+    ngrams: NgramRows | None
+
+
 class AnnotateBlocks(beam.DoFn):
     """Yields each block with its facts, from its sidecar or computed and kept there.
 
-    Signatures are computed in the same reading and kept in their sidecar alone.
+    Signatures and n-grams are computed in the same reading and kept in their sidecars
+    alone.
 
     Args:
       detector: What `load_detector` takes.
@@ -61,6 +83,7 @@ class AnnotateBlocks(beam.DoFn):
       shingle_words: Words in a shingle of the signatures; None for no signatures.
       cache: Folder of the sidecars.
       beats: Folder for progress, None for none.
+      ngrams: Whether to sample n-grams; a reference set, never written, has none.
     """
 
     def __init__(
@@ -70,6 +93,7 @@ class AnnotateBlocks(beam.DoFn):
         shingle_words: int | None,
         cache: str,
         beats: str | None,
+        ngrams: bool = False,
     ) -> None:
         """Keeps the options; the model loads in `setup`."""
         self._path = detector
@@ -77,6 +101,7 @@ class AnnotateBlocks(beam.DoFn):
         self._shingle_words = shingle_words
         self._cache = cache
         self._beats = beats
+        self._ngrams = ngrams
 
     def setup(self) -> None:
         """Loads the detector, once a process."""
@@ -84,25 +109,44 @@ class AnnotateBlocks(beam.DoFn):
 
     def process(self, block: Block) -> Iterator[tuple[Block, pa.RecordBatch]]:
         """Yields `(block, facts)`."""
-        key, max_bytes = scores_key(block, self._detector), self._max_bytes
-        path = facts_path(block, self._cache, key, max_bytes)
+        began = time.thread_time()
+        key = scores_key(block, self._detector)
+        path = facts_path(block, self._cache, key, self._max_bytes)
         facts = find_facts(path, block.rows)
-        signed = self._shingle_words
-        if signed is not None:
-            beside = signatures_path(block, self._cache, signed, max_bytes)
-            if find_signatures(beside, block.rows) is not None:
-                signed = None
-        if facts is None or signed is not None:
+        signed, below = self._missing(block)
+        if facts is None or signed is not None or below is not None:
             scored = facts is None and block.declared != Origin.REFERENCE
             detector = self._detector if scored else None
-            found, made = annotate_block(block, detector, max_bytes, signed)
+            made = annotate_block(block, detector, self._max_bytes, signed, below)
             if facts is None:
-                facts = found
+                facts = made.facts
                 save_facts(facts, path)
+            readable = was_readable(made.facts)
             if signed is not None:
-                save_signatures(made, beside, was_readable(found))
-        progress.beat(self._beats, "score", 1, block.bytes)
+                beside = signatures_path(block, self._cache, signed, self._max_bytes)
+                save_signatures(made.signatures, beside, readable)
+            if made.ngrams is not None:
+                beside = ngrams_path(block, self._cache, self._max_bytes)
+                save_ngrams(made.ngrams, beside, readable)
+        seconds = time.thread_time() - began
+        progress.beat(self._beats, "score", 1, block.bytes, seconds=seconds)
         yield block, facts
+
+    def _missing(self, block: Block) -> tuple[int | None, tuple[int, ...] | None]:
+        """Returns the words in a shingle and the bounds of n-grams to be computed.
+
+        None for what is not wanted, or is there.
+        """
+        signed, below = self._shingle_words, None
+        if signed is not None:
+            beside = signatures_path(block, self._cache, signed, self._max_bytes)
+            if find_signatures(beside, block.rows) is not None:
+                signed = None
+        if self._ngrams and block.declared != Origin.REFERENCE:
+            beside = ngrams_path(block, self._cache, self._max_bytes)
+            if find_ngrams(beside, block.rows) is None:
+                below = sampling_bounds(block.bytes)
+        return signed, below
 
 
 def scores_key(block: Block, detector: Detector) -> str:
@@ -115,44 +159,55 @@ def annotate_block(
     detector: Detector | None,
     max_document_bytes: int,
     shingle_words: int | None = None,
-) -> tuple[pa.RecordBatch, np.ndarray]:
-    """Returns the facts and the signatures of all rows of a block, in order."""
+    below: Sequence[int] | None = None,
+) -> Annotated:
+    """Returns what is computed of all rows of a block, in order; see `annotate_all`."""
     parts = [
-        annotate_and_sign(batch, detector, max_document_bytes, shingle_words)
+        annotate_all(batch, detector, max_document_bytes, shingle_words, below)
         for batch in read_documents(block, COLUMNS)
     ]
-    facts, signed = zip(*parts, strict=True) if parts else ((), ())
-    return (
-        concat_batches(facts or [no_facts()]),
-        np.concatenate(signed or [no_signatures()]),
+    return Annotated(
+        concat_batches([part.facts for part in parts] or [no_facts()]),
+        np.concatenate([part.signatures for part in parts] or [no_signatures()]),
+        _join_ngrams([part.ngrams for part in parts], below),
     )
+
+
+def _join_ngrams(
+    parts: Iterable[NgramRows | None], below: Sequence[int] | None
+) -> NgramRows | None:
+    """Returns the n-grams of all parts; None if none were wanted."""
+    if below is None:
+        return None
+    return concat_rows([part for part in parts if part is not None], below)
 
 
 def annotate(
     documents: pa.RecordBatch, detector: Detector | None, max_document_bytes: int
 ) -> pa.RecordBatch:
-    """Returns the facts of documents alone; see `annotate_and_sign`."""
-    return annotate_and_sign(documents, detector, max_document_bytes, None)[0]
+    """Returns the facts of documents alone; see `annotate_all`."""
+    return annotate_all(documents, detector, max_document_bytes).facts
 
 
-def annotate_and_sign(
+def annotate_all(
     documents: pa.RecordBatch,
     detector: Detector | None,
     max_document_bytes: int,
-    shingle_words: int | None,
-) -> tuple[pa.RecordBatch, np.ndarray]:
-    """Returns the facts (`schema.FACTS`) of documents, row by row, without text.
-
-    And their signatures, uint16 [documents, permutations].
+    shingle_words: int | None = None,
+    below: Sequence[int] | None = None,
+) -> Annotated:
+    """Returns the facts, signatures and n-grams of documents, without their text.
 
     Args:
       documents: A batch of `COLUMNS`, `error` and `position`.
       detector: Scores the text; None leaves the scores at NaN.
       max_document_bytes: Longer documents get a reason instead of a score.
-      shingle_words: Words in a shingle of the signatures; None for empty ones.
+      shingle_words: Words in a shingle of the signatures; None for no signatures.
+      below: Up to which hash to keep n-grams, as `sampling_bounds` returns it; None for
+        no n-grams.
     """
     if not documents.num_rows:
-        return no_facts(), no_signatures()
+        return Annotated(no_facts(), no_signatures(), _join_ngrams((), below))
     text = documents.column(schema.TEXT)
     _, offsets = text_buffers(text)
     sizes = np.diff(offsets)
@@ -162,12 +217,11 @@ def annotate_and_sign(
         text = pc.if_else(pa.array(too_long), pa.scalar(None, text.type), text)
         _, offsets = text_buffers(text)
     pieces = [
-        _measure(text.slice(start, stop - start), detector, shingle_words)
+        _measure(text.slice(start, stop - start), detector, shingle_words, below)
         for start, stop in _pieces(offsets)
     ]
-    hi, lo, words, score, signed = (
-        np.concatenate(parts) for parts in zip(*pieces, strict=True)
-    )
+    *measured, ngrams = zip(*pieces, strict=True)
+    hi, lo, words, score, signed = map(np.concatenate, measured)
     reason = np.where(words == 0, Reason.UNUSABLE_EMPTY, Reason.KEPT)
     reason = np.where(too_long, Reason.UNUSABLE_TOO_LONG, reason)
     reason = np.where(error.is_valid().to_numpy(False), Reason.DEAD_LETTER, reason)
@@ -196,7 +250,8 @@ def annotate_and_sign(
         schema.POSITION: documents.column(schema.POSITION),
     }
     arrays = [pa.array(values[name]) for name in schema.FACTS.names]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema.FACTS), signed
+    facts = pa.RecordBatch.from_arrays(arrays, schema=schema.FACTS)
+    return Annotated(facts, signed, _join_ngrams(ngrams, below))
 
 
 def hash_parents(parents: pa.Array) -> pa.Array:
@@ -244,15 +299,25 @@ def _pieces(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _measure(
-    text: pa.Array, detector: Detector | None, shingle_words: int | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns content hash (hi, lo), words, score and signature of each text."""
+    text: pa.Array,
+    detector: Detector | None,
+    shingle_words: int | None,
+    below: Sequence[int] | None,
+) -> tuple[
+    np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, NgramRows | None
+]:
+    """Returns content hash (hi, lo), words, score, signature, n-grams of each text."""
     normal = normalise(text)
     hi, lo = hash_texts(normal)
     score = np.full(len(normal), np.nan, np.float32)
-    if detector is not None:
+    ngrams = None
+    if detector is not None and below is not None:
+        score, ngrams = score_and_sample(detector, normal, below)
+    elif detector is not None:
         score = detector.score(normal)
+    elif below is not None:
+        ngrams = sample_text(normal, below)
     signed = no_signatures()
     if shingle_words is not None:
         signed = signatures(shingle_hashes(normal, shingle_words))
-    return hi, lo, count_words(normal), score, signed
+    return hi, lo, count_words(normal), score, signed, ngrams

@@ -6,6 +6,7 @@ Text is read twice and never shuffled; what travels is facts, as Arrow batches.
 """
 
 import dataclasses
+import datetime
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Optional
@@ -23,6 +24,7 @@ from synthfilter.build_options import (
     MixtureOptions,
     OriginOptions,
     OutputOptions,
+    ReportOptions,
     ReuseOptions,
 )
 from synthfilter.core import hashing, schema, storage
@@ -39,6 +41,7 @@ from synthfilter.decisions.groups import Grouping
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence
 from synthfilter.decisions.summary import add_chosen
 from synthfilter.decisions.verdicts import check_max_error
+from synthfilter.detection.canary import canary_scores
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
@@ -46,7 +49,8 @@ from synthfilter.evidence import evidence_key, read_outside_evidence
 from synthfilter.identity import identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.inputs.sidecars import facts_path, signatures_path
+from synthfilter.inputs.sidecars import facts_path, ngrams_path, signatures_path
+from synthfilter.insight.figures import add_figures
 from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
@@ -59,6 +63,7 @@ from synthfilter.publish import (
 )
 from synthfilter.reasons import tell_evidence
 from synthfilter.reference import drop_shared_ngrams
+from synthfilter.reporting import About, read_sketches
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
@@ -97,6 +102,7 @@ class _Mixed(NamedTuple):
 # The order of the fields is that of the bases, from the last to the first.
 @dataclasses.dataclass(kw_only=True)
 class Build(
+    ReportOptions,
     OutputOptions,
     MixtureOptions,
     ReuseOptions,
@@ -112,6 +118,7 @@ class Build(
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
+        self.check_report()
         self.check_output()
         self.check_input()
         self.check_mixture()
@@ -125,6 +132,7 @@ class Build(
         """Wires the build into a pipeline; lists the inputs and claims the output."""
         inputs = self.list_inputs()
         self.check_reviews()
+        self.check_previous()
         manifest.claim_output(self.output)
         return self.build_from(root, inputs)
 
@@ -145,6 +153,11 @@ class Build(
         if self.max_error is not None and self.ledger is not None:
             check_max_error(read_verdicts(self.ledger), self.max_error)
 
+    def check_previous(self) -> None:
+        """Raises UserError unless the set can be compared with `previous`."""
+        if self.previous is not None:
+            read_sketches(self.previous)
+
     def cache_folder(self) -> str:
         """Returns the folder for facts that outlive the build."""
         beside = storage.join(storage.parent(self.output), ".synthfilter-cache")
@@ -163,7 +176,11 @@ class Build(
         )
 
     def build_from(
-        self, root: Any, inputs: Sequence[InputFile], beats: Optional[str] = None
+        self,
+        root: Any,
+        inputs: Sequence[InputFile],
+        beats: Optional[str] = None,
+        workers: Optional[int] = None,
     ) -> beam.PCollection:
         """Wires the build of files that are already listed.
 
@@ -171,12 +188,14 @@ class Build(
           root: The pipeline.
           inputs: What `list_inputs` returned.
           beats: Folder for progress, None for none.
+          workers: Processes that it will run in, None if the runner decides.
         """
+        started = datetime.datetime.now(datetime.timezone.utc)
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
         outside = self.outside_evidence()
         profiles = choose_profiles(detector, self.calibration)
-        options = _content_options(self, detector, threshold, outside, profiles)
+        options = content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
         partitions = _partitions(inputs)
@@ -222,7 +241,12 @@ class Build(
             | "Commit"
             >> beam.Map(
                 commit_build,
-                AsIter(written),
+                AsIter(written | "Records" >> beam.Map(first_of)),
+                AsSingleton(
+                    written
+                    | "Figures" >> beam.Map(second_of)
+                    | "AddFigures" >> beam.CombineGlobally(add_figures)
+                ),
                 AsIter(found),
                 AsSingleton(mixed.plan),
                 AsSingleton(layout),
@@ -239,6 +263,14 @@ class Build(
                 self.ledger,
                 self._near_copies(capped),
                 self.grouping(),
+                About(
+                    started,
+                    workers,
+                    threshold.values,
+                    canary_scores(detector),
+                    self.previous,
+                    beats,
+                ),
             )
         )
 
@@ -269,8 +301,9 @@ class Build(
             self.detector,
             self.max_document_bytes,
             self.shingle_words if self._signs() else None,
-            self._facts_folder(),
+            self.facts_folder(),
             beats,
+            ngrams=True,
         )
         return (
             found
@@ -313,7 +346,7 @@ class Build(
         return by_content | "SettleUses" >> beam.Map(
             settle_and_mark,
             self.seed,
-            self._rules(),
+            self.reuse_rules(),
             partitions,
             AsSingleton(identity),
             AsSingleton(find_lineage(annotated, identity)),
@@ -340,15 +373,15 @@ class Build(
                     settled,
                     blocks,
                     identity,
-                    self._signatures_path(),
+                    self.signatures_path(),
                     self.near_duplicates,
-                    self._rules(),
+                    self.reuse_rules(),
                     1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
                 )
             settled, capped = drop_near_copies(
                 settled,
                 blocks,
-                self._signatures_path(),
+                self.signatures_path(),
                 self.near_duplicates,
                 self.shingle_words,
                 _partitions(inputs),
@@ -368,7 +401,7 @@ class Build(
             decided,
             profiles,
             self.unit,
-            self._held_fraction(),
+            self.held_fraction(),
             self.on_hidden,
         )
         archive = digest_archive(annotated)
@@ -389,13 +422,14 @@ class Build(
         )
         return decided, _Mixed(truth, archive, summary, plan, bounds)
 
-    def _held_fraction(self) -> Optional[float]:
+    def held_fraction(self) -> Optional[float]:
         """Returns the synthetic share to hold by estimate; None where none is."""
         if self.count == "declared":
             return None
         return self.rules().held_fraction()
 
-    def _rules(self) -> ReuseRules:
+    def reuse_rules(self) -> ReuseRules:
+        """Returns what earlier use leaves a document out."""
         return ReuseRules(
             self.max_uses, self.max_generation, self.cap_human, self.unknown_generation
         )
@@ -404,10 +438,11 @@ class Build(
         """Returns whether signatures are needed, to compare or for the ledger."""
         return self.near_duplicates is not None or self.ledger is not None
 
-    def _signatures_path(self) -> Callable[[Block], str]:
+    def signatures_path(self) -> Callable[[Block], str]:
+        """Returns what tells where the signatures of a block are."""
         return functools.partial(
             signatures_path,
-            folder=self._facts_folder(),
+            folder=self.facts_folder(),
             shingle_words=self.shingle_words,
             max_bytes=self.max_document_bytes,
         )
@@ -433,7 +468,7 @@ class Build(
         )
         where = functools.partial(
             facts_path,
-            folder=self._facts_folder(),
+            folder=self.facts_folder(),
             scores_key=detector.scores_key,
             max_bytes=self.max_document_bytes,
         )
@@ -443,9 +478,15 @@ class Build(
             self.unit,
             self.grouping(),
             where,
+            functools.partial(
+                ngrams_path,
+                folder=self.facts_folder(),
+                max_bytes=self.max_document_bytes,
+            ),
             evidence,
             self.rejected_text,
-            None if self.ledger is None else self._signatures_path(),
+            self.excerpt,
+            None if self.ledger is None else self.signatures_path(),
             beats,
         )
         blocks = AsDict(found | "KeyBlocks" >> beam.Map(key_block))
@@ -464,7 +505,8 @@ class Build(
             capped | "TellNearCopies" >> beam.Map(tell_near_copies, *bands)
         )
 
-    def _facts_folder(self) -> str:
+    def facts_folder(self) -> str:
+        """Returns the folder of the sidecars."""
         return storage.join(self.cache_folder(), "facts")
 
     def _evidence(self) -> dict[Reason, str]:
@@ -482,7 +524,7 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
     return 4 + sum(file.bytes for file in inputs) // _PARTITION_BYTES
 
 
-def _content_options(
+def content_options(
     build: Build,
     detector: Detector,
     threshold: Threshold,
@@ -493,6 +535,7 @@ def _content_options(
     # The threshold says it all, wherever it is from.
     places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
     places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
+    places |= {field.name for field in dataclasses.fields(ReportOptions)}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)
@@ -507,6 +550,16 @@ def _content_options(
 def tell_near_copies(capped: int, bands: int, rows: int) -> dict[str, int]:
     """Returns how near copies were sought, as it stands in the manifest."""
     return {"bands": bands, "rows": rows, "not_compared_with_all": capped}
+
+
+def first_of(pair: tuple[Any, Any]) -> Any:
+    """Returns the first of two."""
+    return pair[0]
+
+
+def second_of(pair: tuple[Any, Any]) -> Any:
+    """Returns the second of two."""
+    return pair[1]
 
 
 def key_block(block: Block) -> tuple[int, Block]:

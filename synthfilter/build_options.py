@@ -283,6 +283,26 @@ class MixtureOptions:
 
 
 @dataclasses.dataclass(kw_only=True)
+class ReportOptions:
+    """What the build tells of itself; none of it changes the set.
+
+    Args:
+      previous: Folder of an earlier build, or its report.json; the report says how much
+        of the set's word sequences that one did not have.
+      excerpt: Characters of the text that the report shows of some documents of each
+        reason, those left out included; 0 for none.
+    """
+
+    previous: Optional[str] = None
+    excerpt: int = 240
+
+    def check_report(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        if self.excerpt < 0:
+            raise UserError(f"excerpt must be at least 0, got {self.excerpt}")
+
+
+@dataclasses.dataclass(kw_only=True)
 class OutputOptions:
     """Where the set goes and in what shape.
 

@@ -1,7 +1,8 @@
 """The `synthfilter` command.
 
 Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
-or file; 3 the set that was asked for cannot be made from what was read; 130 stopped.
+or file; 3 the set that was asked for cannot be made from what was read; 4 a check
+failed or an alarm fired (verify, diff, monitor); 130 stopped.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from synthfilter.console import Reporter, count
 from synthfilter.core import storage
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.detector import load_detector
+from synthfilter.diff import add_diff_command
 from synthfilter.estimate import estimate_build
 from synthfilter.evaluate import Evaluate
 from synthfilter.explain import add_explain_command
@@ -24,11 +26,15 @@ from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
+from synthfilter.monitor_command import add_monitor_command
 from synthfilter.options import OneLineParser, add_flags, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
+from synthfilter.report_command import add_report_command
 from synthfilter.review import add_review_commands
 from synthfilter.score import ScoreFile
+from synthfilter.sweep import add_sweep_command
 from synthfilter.train import Train
+from synthfilter.verify import add_verify_command
 from synthfilter.version import __version__
 
 # Commands that are all options: the class, and what the list of commands says of it.
@@ -94,6 +100,11 @@ def make_parser() -> argparse.ArgumentParser:
     add_ledger_commands(commands)
     add_review_commands(commands)
     add_explain_command(commands)
+    add_sweep_command(commands)
+    add_verify_command(commands)
+    add_diff_command(commands)
+    add_report_command(commands)
+    add_monitor_command(commands)
     inspect = commands.add_parser("inspect", help="show what a build holds")
     inspect.add_argument("folder", help="output folder of a build")
     inspect.set_defaults(run=_inspect, parser=inspect)
@@ -109,6 +120,7 @@ def _build(options: argparse.Namespace) -> int:
     reporter = Reporter(options.quiet)
     inputs = build.list_inputs()
     build.check_reviews()
+    build.check_previous()
     show_inputs(build, inputs, reporter)
     detector = load_detector(build.detector)
     threshold = build.choose_threshold(detector)

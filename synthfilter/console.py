@@ -3,8 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
+    track,
 )
 from rich.table import Table
 from rich.text import Text
@@ -23,14 +24,23 @@ from synthfilter.core.progress import Done, read_beats
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
 from synthfilter.decisions.minhash import Bands, candidate_probability
 
+_T = TypeVar("_T")
+
 # What a stage is called, and what its parts are.
 _STAGES = {
     "open": "opening",
     "score": "scoring",
     "compare": "comparing",
     "write": "writing",
+    "check": "checking",
 }
-_PARTS = {"open": "file", "score": "block", "compare": "block", "write": "shard"}
+_PARTS = {
+    "open": "file",
+    "score": "block",
+    "compare": "block",
+    "write": "shard",
+    "check": "file",
+}
 _LINE_SECONDS = 30.0
 _FILE_WIDTH = 120
 # Groups of which an inspection tells the prevalence.
@@ -56,6 +66,19 @@ class Reporter:
     def say(self, text: str) -> None:
         """Prints a line; names in it are no markup and no pictures (`:smile:`)."""
         self.console.print(text, markup=False, emoji=False)
+
+    def track(self, items: Iterable[_T], total: int, what: str) -> Iterator[_T]:
+        """Yields the items and shows how many of them there have been."""
+        if self._errors.is_terminal:
+            yield from track(items, what, total, console=self._errors, transient=True)
+            return
+        start = said = time.monotonic()
+        for number, item in enumerate(items, 1):
+            now = time.monotonic()
+            if now - said >= _LINE_SECONDS:
+                self._errors.print(f"{now - start:.0f} s: {what}, {number} of {total}")
+                said = now
+            yield item
 
     @contextlib.contextmanager
     def follow(self, beats: str, total_bytes: Mapping[str, int]) -> Iterator[None]:

@@ -245,4 +245,5 @@ def commit_rows(
         limited_by=None,
     )
     manifest.commit(output, made)
+    manifest.release(output)
     return made

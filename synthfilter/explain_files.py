@@ -19,8 +19,8 @@ from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import REASON_NAMES, Reason
 from synthfilter.core.uses import HASH_DIGITS
+from synthfilter.outputs.manifest import DEAD_LETTERS, REJECTED, SHARDS
 
-SHARDS, REJECTED, DEAD_LETTERS = "shards", "rejected", "dead_letters"
 KEPT = REASON_NAMES[Reason.KEPT]
 LEAST_DIGITS = 8
 MOST_TOLD = 10

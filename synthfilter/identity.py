@@ -63,6 +63,11 @@ def build_number(name: str) -> int:
     return xxhash.xxh3_64_intdigest(name.encode())
 
 
+def number_builds(ledger: Ledger) -> dict[int, str]:
+    """Returns the names of the builds in a ledger by their numbers."""
+    return {build_number(name): name for name in _builds(ledger)}
+
+
 def _builds(ledger: Ledger) -> set[str]:
     table = load_table(ledger.path, ledger.version)
     return {file.build_id for file in list_data_files(ledger.path, table)}

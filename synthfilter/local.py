@@ -44,7 +44,7 @@ def run_build(
         with reporter.follow(beats, {"open": total, "score": total}):
             try:
                 with beam.Pipeline(runner=runner, options=options) as pipeline:
-                    build.build_from(pipeline, inputs, beats)
+                    build.build_from(pipeline, inputs, beats, workers)
             except Exception as error:
                 raise find_cause(error) from error
 

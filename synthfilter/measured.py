@@ -11,12 +11,15 @@ from synthfilter.core import hashing, schema
 from synthfilter.core.archive import ArchiveFile
 from synthfilter.core.batches import column
 from synthfilter.core.claims import count_conflicts
+from synthfilter.core.ngrams import NgramRows
 from synthfilter.core.schema import Origin
 from synthfilter.decisions import decide
 from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
 from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
 from synthfilter.decisions.truth import Truth, tell_shares
 from synthfilter.inputs.blocks import Block
+from synthfilter.insight.diversity import measure_ngrams
+from synthfilter.insight.figures import Figures, measure_facts
 from synthfilter.outputs.manifest import ShardRecord
 
 
@@ -43,6 +46,37 @@ def measure_block(
         ),
         asked=measure_asked(decisions, facts, unit),
         groups=measure_groups(decisions, facts, grouping),
+    )
+
+
+def measure_figures(
+    decisions: pa.RecordBatch,
+    facts: pa.RecordBatch,
+    ngrams: NgramRows,
+    grouping: Grouping,
+    sources: np.ndarray,
+) -> Figures:
+    """Returns what the report says of documents of one block, but for their text.
+
+    Args:
+      decisions: `schema.DECISION` rows of one block.
+      facts: All facts of the block, in order.
+      ngrams: Those of all its documents, in order.
+      grouping: How the mixture tells documents apart.
+      sources: Keys of the sources that are told by name, uint64, ascending.
+    """
+    mine = facts.take(decisions.column(schema.ROW))
+    declared, origin = (
+        column(decisions, name) for name in (schema.DECLARED, schema.ORIGIN)
+    )
+    group = find_groups(mine, declared, origin, grouping)
+    copies = column(decisions, schema.COPIES)
+    kept = copies > 0
+    return dataclasses.replace(
+        measure_facts(decisions, mine, group, len(grouping.names), sources),
+        ngrams=measure_ngrams(
+            ngrams, column(decisions, schema.ROW)[kept], origin[kept], copies[kept]
+        ),
     )
 
 

@@ -8,6 +8,7 @@ again, and each group of such documents is compared and resolved in one place.
 
 import copy
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
@@ -24,7 +25,6 @@ from synthfilter.core.batches import (
     column,
     concat_batches,
     split_by_key,
-    with_values,
 )
 from synthfilter.core.hashing import distinct, hash_texts, mix
 from synthfilter.core.schema import Reason
@@ -38,6 +38,7 @@ from synthfilter.decisions.minhash import (
     shingle_hashes,
 )
 from synthfilter.decisions.repeated import RepeatedKeys
+from synthfilter.dropped import drop_pairs, find_sorted, mark_dropped, may_drop
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
 from synthfilter.inputs.sidecars import load_signatures
@@ -55,7 +56,7 @@ SHINGLES = "shingles"
 _WHERE = pa.schema(
     [(schema.ROW, pa.int32()), (schema.ORDER, pa.uint64()), (schema.RANK, pa.uint64())]
 )
-_READ = pa.schema(
+READ = pa.schema(
     [
         (schema.ORDER, pa.uint64()),
         (schema.RANK, pa.uint64()),
@@ -63,18 +64,6 @@ _READ = pa.schema(
         (schema.CONTENT_LO, pa.uint64()),
         # Their upper halves: two texts of 1,000 words share one by chance in 10,000.
         (SHINGLES, pa.large_list(pa.uint32())),
-    ]
-)
-# What is left out after exact copies are settled, by its place in the order.
-DROPPED = pa.schema(
-    [
-        (schema.ORDER, pa.uint64()),
-        (schema.REASON, pa.uint8()),
-        (schema.MATCH_HI, pa.uint64()),
-        (schema.MATCH_LO, pa.uint64()),
-        (schema.SIMILARITY, pa.float32()),
-        (schema.MATCH_BUILD, pa.uint64()),
-        (schema.USES, pa.int32()),
     ]
 )
 
@@ -264,6 +253,11 @@ def find_pairs(
         MAX_BUCKET,
         column(rows, schema.RANK),
     )
+    return pair_batches(found)
+
+
+def pair_batches(found: near.Candidates) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Returns pairs and capped documents as batches."""
     pairs = {FIRST: found.pairs[:, 0], SECOND: found.pairs[:, 1]}
     capped = {schema.ORDER: found.capped}
     return pa.RecordBatch.from_pydict(pairs), pa.RecordBatch.from_pydict(capped)
@@ -304,6 +298,7 @@ def read_candidates(
     beats: Optional[str],
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(partition, shingles)` of the documents of a block that have a pair."""
+    began = time.thread_time()
     key, batches = element
     where = concat_batches(batches)
     at = find_sorted(groups.order, column(where, schema.ORDER))
@@ -323,11 +318,12 @@ def read_candidates(
             _shingled(documents.column(schema.TEXT), told, shingle_words),
             partition[part],
         )
-    progress.beat(beats, "compare", 1, blocks[key].bytes)
+    seconds = time.thread_time() - began
+    progress.beat(beats, "compare", 1, blocks[key].bytes, seconds=seconds)
 
 
 def _shingled(text: pa.Array, where: pa.RecordBatch, words: int) -> pa.RecordBatch:
-    """Returns `_READ` rows of documents."""
+    """Returns `READ` rows of documents."""
     normal = normalise(text)
     hi, lo = hash_texts(normal)
     hashes, offsets = shingle_hashes(normal, words)
@@ -335,74 +331,28 @@ def _shingled(text: pa.Array, where: pa.RecordBatch, words: int) -> pa.RecordBat
     lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(upper))
     told = [where.column(schema.ORDER), where.column(schema.RANK)]
     return pa.RecordBatch.from_arrays(
-        [*told, pa.array(hi), pa.array(lo), lists], schema=_READ
+        [*told, pa.array(hi), pa.array(lo), lists], schema=READ
     )
 
 
 def resolve_group(
     element: tuple[int, Iterable[pa.RecordBatch]], groups: Groups, threshold: float
 ) -> pa.RecordBatch:
-    """Returns the `DROPPED` rows of a partition; see `near.resolve_greedily`."""
+    """Returns the `DROPPED` rows of a partition; see `drop_pairs`."""
     partition, batches = element
     read = concat_batches(batches)
     read = read.take(pa.array(np.argsort(column(read, schema.ORDER))))
-    order, rank = column(read, schema.ORDER), column(read, schema.RANK)
+    order = column(read, schema.ORDER)
     # Documents of a group are all in one partition.
     mine = groups.pairs[groups.partition[groups.pairs[:, 0]] == partition]
     rows = np.searchsorted(order, groups.order[mine])
-    reference, firm = rank < schema.RANK_CORE, rank < schema.RANK_OTHERS
-    # Nothing of a reference set is dropped, so that nothing near any of it stays; and
-    # of the archive only what is near a reference set, which a build then refuses.
-    core = firm & ~reference
-    rows = rows[~(reference[rows].all(axis=1) | core[rows].all(axis=1))]
+    rows = rows[may_drop(column(read, schema.RANK), rows)]
+    similarity = near.true_similarity(shingles_of(read), rows)
+    return drop_pairs(read, rows, similarity, threshold)
+
+
+def shingles_of(read: pa.RecordBatch) -> Shingles:
+    """Returns the shingles of `READ` rows."""
     lists = read.column(SHINGLES)
-    shingles = Shingles(lists.flatten().to_numpy(), _list_offsets(lists))
-    similarity = near.true_similarity(shingles, rows)
-    place = np.empty(len(order), np.int64)
-    place[np.lexsort([mix(order), rank])] = np.arange(len(order))
-    found = near.resolve_greedily(rows, similarity, place, threshold)
-    reason = np.where(
-        reference[found.kept], Reason.REFERENCE_COPY, Reason.NEAR_COPY
-    ).astype(np.uint8)
-    values = {
-        schema.ORDER: order[found.dropped],
-        schema.REASON: reason,
-        schema.MATCH_HI: column(read, schema.CONTENT_HI)[found.kept],
-        schema.MATCH_LO: column(read, schema.CONTENT_LO)[found.kept],
-        schema.SIMILARITY: found.similarity.astype(np.float32),
-        schema.MATCH_BUILD: np.zeros(len(reason), np.uint64),
-        schema.USES: np.zeros(len(reason), np.int32),
-    }
-    return pa.RecordBatch.from_pydict(values, schema=DROPPED)
-
-
-def _none_dropped() -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=DROPPED)
-
-
-def mark_dropped(
-    settled: pa.RecordBatch, dropped: Iterable[pa.RecordBatch]
-) -> pa.RecordBatch:
-    """Returns `schema.DECIDED` rows with reason and match of what is dropped."""
-    gone = concat_batches([_none_dropped(), *dropped])
-    gone = gone.take(pa.array(np.argsort(column(gone, schema.ORDER))))
-    at = find_sorted(column(gone, schema.ORDER), column(settled, schema.ORDER))
-    # Exact copies have the order of what they are a copy of, and their reason already.
-    alive = column(settled, schema.REASON) == Reason.KEPT
-    rows = np.flatnonzero((at >= 0) & alive)
-    told = [name for name in DROPPED.names if name != schema.ORDER]
-    return with_values(settled, rows, {n: column(gone, n)[at[rows]] for n in told})
-
-
-def find_sorted(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Returns where each wanted value is among sorted ones, -1 where it is not."""
-    if not len(values):
-        return np.full(len(wanted), -1)
-    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
-    return np.where(values[at] == wanted, at, -1)
-
-
-def _list_offsets(lists: pa.Array) -> np.ndarray:
-    """Returns where each list starts in the flattened array, int64."""
     offsets = lists.offsets.to_numpy()
-    return offsets - offsets[0]
+    return Shingles(lists.flatten().to_numpy(), offsets - offsets[0])

@@ -5,6 +5,8 @@ Where decisions and outputs meet, for `build`.
 
 import dataclasses
 import datetime
+import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -24,13 +26,21 @@ from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.truth import Truth, tell_prevalence
 from synthfilter.identity import BuildIdentity
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.sidecars import load_facts, load_signatures
+from synthfilter.inputs.sidecars import load_facts, load_ngrams, load_signatures
+from synthfilter.insight.figures import (
+    Figures,
+    add_figures,
+    measure_documents,
+    measure_texts,
+    top_sources,
+)
 from synthfilter.ledger.archive import commit_archive
 from synthfilter.ledger.commit import commit_use
 from synthfilter.measured import (
     describe_groups,
     describe_inputs,
     measure_block,
+    measure_figures,
     tell_archive,
     tell_estimate,
     unscored_shares,
@@ -40,15 +50,23 @@ from synthfilter.outputs.manifest import ShardRecord, add_records
 from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
 from synthfilter.outputs.uses import read_written, write_uses
+from synthfilter.reporting import About, show_report, write_report
 from synthfilter.version import __version__
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What the set is called and where each of its rows goes."""
+    """What the set is called and where each of its rows goes.
+
+    Attributes:
+      build_id: Of the build.
+      shards: The plan of its shards.
+      sources: Keys of the sources that the report tells by name, uint64, ascending.
+    """
 
     build_id: str
     shards: ShardPlan
+    sources: np.ndarray
 
 
 def plan_layout(
@@ -58,7 +76,7 @@ def plan_layout(
     max_shard_bytes: int,
     seed: int,
 ) -> Layout:
-    """Returns the build's id and the plan of its shards.
+    """Returns the build's id, the plan of its shards, and which sources have names.
 
     Args:
       summary: Of all documents.
@@ -71,6 +89,7 @@ def plan_layout(
     return Layout(
         identity.build_id,
         plan_shards(key, declared, rows, chosen[:, 1], max_shard_bytes, seed),
+        top_sources(summary.sources[:, 0].view(np.uint64), summary.sources[:, 3]),
     )
 
 
@@ -95,8 +114,10 @@ class WriteShard(beam.DoFn):
       unit: Of the shares.
       grouping: How the mixture tells documents apart.
       facts_path: Where the facts of a block are.
+      ngrams_path: Where its n-grams are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
+      excerpt: Characters of the text of examples in the report.
       signatures_path: Where the signatures of a block are, if a ledger is to be told
         what is written; else None.
       beats: Folder for progress, None for none.
@@ -109,8 +130,10 @@ class WriteShard(beam.DoFn):
         unit: str,
         grouping: Grouping,
         facts_path: Callable[[Block], str],
+        ngrams_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
+        excerpt: int,
         signatures_path: Callable[[Block], str] | None,
         beats: str | None,
     ) -> None:
@@ -120,8 +143,10 @@ class WriteShard(beam.DoFn):
         self._unit = unit
         self._grouping = grouping
         self._facts_path = facts_path
+        self._ngrams_path = ngrams_path
         self._evidence = evidence
         self._rejected_text = rejected_text
+        self._excerpt = excerpt
         self._signatures_path = signatures_path
         self._beats = beats
 
@@ -130,19 +155,22 @@ class WriteShard(beam.DoFn):
         element: tuple[int, Iterable[pa.RecordBatch]],
         blocks: Mapping[int, Block],
         layout: Layout,
-    ) -> Iterator[ShardRecord]:
-        """Yields the record of a shard of `schema.VERDICT` rows."""
+    ) -> Iterator[tuple[ShardRecord, Figures]]:
+        """Yields record and figures of a shard of `schema.VERDICT` rows."""
+        began = time.thread_time()
         shard, batches = element
         verdicts = concat_batches(batches)
         rows = ShardRows()
         signatures: list[np.ndarray] = []
         records = []
+        figures = Figures()
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
             block = blocks[key]
             facts = load_facts(self._facts_path(block))
             decisions = decide.complete_verdicts(
                 part, facts, block.declared, self._seed
             )
+            seen = [figures]
             read_block_rows(
                 rows,
                 block,
@@ -151,13 +179,21 @@ class WriteShard(beam.DoFn):
                 layout.build_id,
                 self._evidence,
                 self._rejected_text,
+                functools.partial(self._see, seen),
             )
+            ngrams = load_ngrams(self._ngrams_path(block))
+            seen.append(
+                measure_figures(
+                    decisions, facts, ngrams, self._grouping, layout.sources
+                )
+            )
+            figures = add_figures(seen)
             if self._signatures_path is not None:
                 signed = load_signatures(self._signatures_path(block))
-                seen = len(signatures)
-                for told in rows.decisions[seen:]:
+                for told in rows.decisions[len(signatures) :]:
                     signatures.append(signed[column(told, schema.ROW)])
             records.append(measure_block(decisions, facts, self._unit, self._grouping))
+        figures = add_figures([figures, measure_texts(rows.kept)])
         total = add_records(records)
         count = layout.shards.shards
         files = tuple(write_shard(rows, self._output, shard, count))
@@ -168,13 +204,21 @@ class WriteShard(beam.DoFn):
         del rows
         pa.default_memory_pool().release_unused()
         size = int(total.written[:, schema.UNITS.index("bytes")].sum())
-        progress.beat(self._beats, "write", 1, size, count)
-        yield dataclasses.replace(total, files=files, uses=uses)
+        seconds = time.thread_time() - began
+        progress.beat(self._beats, "write", 1, size, count, seconds)
+        yield dataclasses.replace(total, files=files, uses=uses), figures
+
+    def _see(
+        self, seen: list[Figures], documents: pa.RecordBatch, decisions: pa.RecordBatch
+    ) -> None:
+        """Adds what rows of documents say to the figures."""
+        seen.append(measure_documents(documents, decisions, self._excerpt))
 
 
 def commit_build(
     _: None,
     written: Iterable[ShardRecord],
+    figures: Figures,
     found: Iterable[Block],
     plan: decide.MixturePlan,
     layout: Layout,
@@ -187,8 +231,11 @@ def commit_build(
     ledger: str | None,
     near_copies: Mapping[str, int] | None,
     grouping: Grouping,
+    about: About,
 ) -> dict[str, Any]:
-    """Checks the books, publishes the manifest, tells the ledger; returns the manifest.
+    """Checks the books, publishes report and manifest, tells the ledger.
+
+    Returns the manifest.
 
     A build that dies before the end leaves its mark on the output; run again it makes
     the same set, and the ledger counts it once.
@@ -220,6 +267,9 @@ def commit_build(
         near_copies=near_copies,
         core=tell_archive(archive),
     )
+    report = write_report(
+        output, made, figures, grouping.names, layout.sources, ledger, about
+    )
     manifest.commit(output, made)
     uses = [shard.uses for shard in written if shard.uses is not None]
     if ledger is not None:
@@ -227,5 +277,6 @@ def commit_build(
         commit_use(ledger, layout.build_id, read_written(output, uses), now)
         if archive:
             commit_archive(ledger, archive, layout.build_id, now)
+    show_report(output, made, report)
     manifest.release(output)
     return made

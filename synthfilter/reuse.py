@@ -38,12 +38,13 @@ from synthfilter.core.uses import (
 from synthfilter.decisions import decide, lineage, near_uses, reuse
 from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
 from synthfilter.decisions.reuse import Rule, Uses
+from synthfilter.dropped import DROPPED, find_sorted, mark_dropped
 from synthfilter.identity import BuildIdentity, build_number
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_signatures
 from synthfilter.ledger.read import read_uses
 from synthfilter.ledger.table import Ledger
-from synthfilter.near import DROPPED, find_sorted, left_by_block, mark_dropped
+from synthfilter.near import left_by_block
 
 _REASON_OF_RULE = np.array([Reason.KEPT, Reason.USED_BEFORE, Reason.TOO_DEEP], np.uint8)
 # No earlier use leaves any of these out.

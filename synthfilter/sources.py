@@ -69,7 +69,7 @@ def check_losses(
         f"{known.get(f'{key:016x}', 'without a name')} {gone:,} of {all_:,}"
         for key, all_, gone in zip(
             lost[:, 0].view(np.uint64).tolist(),
-            *lost[:, 1:].T.tolist(),
+            *lost[:, 1:3].T.tolist(),
             strict=True,
         )
     ]

@@ -54,7 +54,7 @@ def test_facts_have_all_claims_of_a_document_and_what_to_decide_by(
     pq.write_table(TABLE, path)
     (file,) = list_inputs({Origin.UNKNOWN: [path]})
     (block,) = open_file(file, {}, str(tmp_path / "spool"), 1_000_000)
-    facts, _ = annotate_block(block, None, 1_000_000)
+    facts = annotate_block(block, None, 1_000_000).facts
     assert facts.schema == schema.FACTS
     assert told(facts) == TOLD
     assert facts.column(schema.URL).to_pylist()[:2] == ["https://a.org/1", None]

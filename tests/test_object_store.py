@@ -76,6 +76,25 @@ def test_a_bucket_gives_the_set_that_the_disk_gives(
         assert [f["sha256"] for f in remote[kind]] == [f["sha256"] for f in local[kind]]
     below = storage.list_below(f"{bucket}/out{workers}/set")
     assert not any(name.endswith("_unfinished_build.json") for name in below)
+    if workers == 1:
+        assert main(["verify", f"{bucket}/out1/set", "--full"]) == 0
+
+
+def test_a_shard_that_is_gone_from_a_bucket_is_named(
+    bucket: str, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made = build(str(inputs), str(tmp_path / "set"))
+    client = boto3.client("s3")
+    for kind in ("rejected/", "manifest.json"):
+        for path in storage.list_below(str(tmp_path / "set")):
+            if kind in path:
+                name = f"damaged{path[len(str(tmp_path / 'set')) :]}"
+                client.upload_file(path, "documents", name)
+    client.put_object(Bucket="documents", Key="damaged/data/x", Body=b"x")
+    assert main(["verify", f"{bucket}/damaged"]) == 4
+    said = capsys.readouterr().out
+    assert f"{made['shards'][0]['path']}: is missing" in said
+    assert "data/x: no file of this build" in said
 
 
 def test_a_mistake_about_a_bucket_is_one_line(

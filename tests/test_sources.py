@@ -98,7 +98,7 @@ def test_two_workers_say_the_same_line(workshop, capsys) -> None:
 def test_five_sources_are_named_and_the_others_counted() -> None:
     names = [f"site {number}" for number in range(7)]
     keys = hash_names(pa.array(names)).view(np.int64)
-    counts = np.stack([keys, np.full(7, 2000), np.arange(1001, 1008)], axis=1)
+    counts = np.stack([keys, np.full(7, 2000), np.arange(1001, 1008), keys], axis=1)
     in_hex = [f"{key:016x}" for key in keys.view(np.uint64).tolist()]
     known = list(zip(in_hex, names, strict=True))
     with pytest.raises(ShortageError) as stopped:

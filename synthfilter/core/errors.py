@@ -7,3 +7,7 @@ class UserError(ValueError):
 
 class ShortageError(ValueError):
     """The set that was asked for cannot be made from what was read."""
+
+
+# The exit code of a command that did its work and found that a check failed.
+CHECK_FAILED = 4

@@ -17,18 +17,36 @@ class Done(NamedTuple):
       parts: Files, blocks or shards.
       bytes: Bytes of input, or of text written.
       total: Number of parts there will be; 0 = not known to the workers.
+      milliseconds: Of processor time that it took.
     """
 
     parts: int = 0
     bytes: int = 0
     total: int = 0
+    milliseconds: int = 0
 
 
-def beat(folder: str | None, stage: str, parts: int, size: int, total: int = 0) -> None:
-    """Adds parts and bytes to what this process has done of a stage."""
+def beat(
+    folder: str | None,
+    stage: str,
+    parts: int,
+    size: int,
+    total: int = 0,
+    seconds: float = 0,
+) -> None:
+    """Adds to what this process has done of a stage.
+
+    Args:
+      folder: Of the beats; None tells nobody.
+      stage: Which stage.
+      parts: Files, blocks or shards that are done.
+      size: Bytes of these.
+      total: Parts there will be, if that is known.
+      seconds: Of processor time that they took.
+    """
     if folder is None:
         return
-    line = f"{stage} {parts} {size} {total}\n"
+    line = f"{stage} {parts} {size} {total} {seconds * 1000:.0f}\n"
     with (Path(folder) / f"{os.getpid()}.beats").open("a") as file:
         file.write(line)
 
@@ -41,9 +59,12 @@ def read_beats(folder: str) -> dict[str, Done]:
         for line in path.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
                 stage, *numbers = line.split()
-                parts, size, total = map(int, numbers)
+                parts, size, total, milliseconds = map(int, numbers)
                 before = done.get(stage, Done())
                 done[stage] = Done(
-                    before.parts + parts, before.bytes + size, max(before.total, total)
+                    before.parts + parts,
+                    before.bytes + size,
+                    max(before.total, total),
+                    before.milliseconds + milliseconds,
                 )
     return done

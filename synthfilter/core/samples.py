@@ -12,10 +12,13 @@ import base64
 import dataclasses
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pyarrow as pa
 import zstandard
+
+from synthfilter.core.hashing import hash_names
 
 ALL = 1 << 64
 # Upper end, keys, columns.
@@ -144,3 +147,56 @@ def from_text(text: str) -> Sample:
         counts.astype(np.int64).reshape(keys, columns),
         int.from_bytes(below, "little"),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """What was counted of each name, such as a language; of very many, of a sample.
+
+    Attributes:
+      sample: Of the names, by `core.hashing.hash_names`.
+      names: Of each hash in the sample; what has no name has the hash 0 and None.
+    """
+
+    sample: Sample
+    names: Mapping[int, str | None]
+
+
+def make_tally(names: pa.Array, counts: np.ndarray, most: int) -> Tally:
+    """Returns what was counted of each name.
+
+    Args:
+      names: Strings; they may repeat.
+      counts: int64 [names, columns].
+      most: How many names to keep.
+    """
+    coded = names.dictionary_encode()
+    sample = make_sample(hash_names(names), counts, most)
+    known = dict(
+        zip(
+            hash_names(coded.dictionary).tolist(),
+            coded.dictionary.to_pylist(),
+            strict=True,
+        )
+    )
+    return Tally(sample, {key: known.get(key) for key in sample.hashes.tolist()})
+
+
+def add_tallies(parts: Iterable[Tally], most: int) -> Tally:
+    """Returns what was counted in all parts; at least one."""
+    parts = list(parts)
+    sample = merge_samples([part.sample for part in parts], most)
+    known = {key: name for part in parts for key, name in part.names.items()}
+    return Tally(sample, {key: known[key] for key in sample.hashes.tolist()})
+
+
+def no_tally(columns: int) -> Tally:
+    """Returns what was counted of no names."""
+    return Tally(Sample(np.zeros(0, np.uint64), np.zeros((0, columns), np.int64)), {})
+
+
+def rows_of(tally: Tally) -> list[tuple[str | None, list[int]]]:
+    """Returns `(name, counts)`, those with the highest first count first."""
+    pairs = zip(tally.sample.hashes.tolist(), tally.sample.counts.tolist(), strict=True)
+    rows = [(tally.names[key], counts) for key, counts in pairs]
+    return sorted(rows, key=lambda row: (-row[1][0], row[0] or ""))

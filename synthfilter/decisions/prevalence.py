@@ -16,6 +16,7 @@ sources left out, intervals hold and estimates are near: see docs/true-share.md.
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ from synthfilter.decisions.score_fits import (
     Fit,
     fit_group,
     log_likelihoods,
+    log_table,
     machine_chances,
 )
 from synthfilter.decisions.score_models import Models, draw_models, smooth_counts
@@ -50,6 +52,8 @@ The second where all profiles are of the user's own text.
 _EVIDENCE_OF_MEAN = 200.0
 """The same for estimates: the likely rather than all that cannot be excluded."""
 _EM_ROUNDS = 200
+_MOST_FITS = 2048
+"""That are remembered; about 20 KB each."""
 
 
 class Interval(NamedTuple):
@@ -84,20 +88,29 @@ class Prevalence:
     Attributes:
       known: False where the detector has no profiles, or they tell nothing: then
         estimates are what is flagged, and intervals all that is possible.
-      groups: Of each group by weight, in their order.
-      all: Of all groups together.
       cells: The probability that a document is machine-written, float64 [groups,
         *SHAPE]; within a group and length it rises with the score.
     """
 
     known: bool
-    groups: list[Interval]
-    all: Interval
     cells: np.ndarray
+    _docs: np.ndarray
+    _weight: np.ndarray
     _fits: "list[_Fits]"
     _models: Models | None
-    _em_cells: np.ndarray
+    _profiles: Profiles | None
     _confidence: float
+
+    @functools.cached_property
+    def groups(self) -> list[Interval]:
+        """Of each group by weight, in their order."""
+        only = np.eye(len(self._weight), dtype=np.int64)[..., None, None, None]
+        return [self.share(self._weight * mine) for mine in only]
+
+    @functools.cached_property
+    def all(self) -> Interval:
+        """Of all groups together."""
+        return self.share(self._weight)
 
     def share(self, weight: np.ndarray) -> Interval:
         """Returns how much of some of the documents is machine-written.
@@ -119,6 +132,16 @@ class Prevalence:
                 found += _amount(fits, self._models, of_group, self._confidence)
         return Interval(*np.clip(found / total, 0, 1).tolist())
 
+    def estimate(self, weight: np.ndarray) -> float:
+        """Returns the estimate of `share` alone, in less time."""
+        total = float(weight.sum())
+        if not total > 0 or self._models is None:
+            return self.share(weight).estimate
+        found = 0.0
+        for fits, of_group in zip(self._fits, weight.sum(axis=-1), strict=True):
+            found += float((fits.chance * of_group).sum())
+        return min(max(found / total, 0.0), 1.0)
+
     def cross_check(self, weight: np.ndarray) -> float | None:
         """Returns another method's estimate of `share`; None where nothing is known.
 
@@ -129,17 +152,73 @@ class Prevalence:
         Args:
           weight: See `share`.
         """
-        if self._models is None or not weight.any():
+        if self._profiles is None or self._models is None or not weight.any():
             return None
-        found = (weight.sum(axis=-1) * self._em_cells).sum()
+        cells = _saerens(self._docs, self._profiles)
+        found = (weight.sum(axis=-1) * cells).sum()
         return float(found / weight.sum())
 
 
 class _Fits(NamedTuple):
-    """The likely, for estimates, and all that cannot be excluded, for intervals."""
+    """What may be true of a group.
 
-    likely: Fit
+    Attributes:
+      chance: How likely a document is to be machine-written, [LENGTHS, BINS]; for
+        estimates.
+      possible: All that cannot be excluded, for intervals.
+      cells: The same as `chance`, but never falling with the score.
+    """
+
+    chance: np.ndarray
     possible: Fit
+    cells: np.ndarray
+
+
+class Fitter:
+    """Fits groups of documents to draws of the profiles' sources.
+
+    One that is asked again, as for many settings, remembers what it has fitted.
+
+    Args:
+      profiles: What the detector's scores look like.
+      evidence: See `estimate_prevalence`.
+    """
+
+    def __init__(self, profiles: Profiles, evidence: float | None = None) -> None:
+        """Draws the sources."""
+        self.models = draw_models(profiles)
+        usual = EVIDENCE_OWN if all(profiles.own) else EVIDENCE
+        self._evidence = evidence or usual
+        self._table: np.ndarray | None = None
+        self._known: dict[tuple[int, int, bytes], _Fits] = {}
+
+    def fit(self, docs: np.ndarray, models: Models) -> list[_Fits]:
+        """Returns what may be true of each group.
+
+        Args:
+          docs: float64 [groups, LENGTHS, BINS].
+          models: Those of this fitter.
+        """
+        if self._table is None:
+            self._table = log_table(models)
+        if len(self._known) > _MOST_FITS:
+            self._known.clear()
+        found = []
+        # The last digit of a product of matrices depends on its shape, so that groups
+        # are never left out of it; and a group is known in its place alone.
+        likelihoods = log_likelihoods(docs, self._table)
+        for place, of_group in enumerate(docs):
+            key = (len(docs), place, of_group.tobytes())
+            if key not in self._known:
+                self._known[key] = self._fit(of_group, likelihoods[place], models)
+            found.append(self._known[key])
+        return found
+
+    def _fit(self, docs: np.ndarray, likelihood: np.ndarray, models: Models) -> _Fits:
+        likely = fit_group(docs, likelihood, models, _EVIDENCE_OF_MEAN)
+        possible = fit_group(docs, likelihood, models, self._evidence)
+        chance = machine_chances(likely, models).mean(axis=0)
+        return _Fits(chance, possible, _rising(chance, docs))
 
 
 def observe(
@@ -183,6 +262,7 @@ def estimate_prevalence(
     profiles: Profiles | None,
     confidence: float = CONFIDENCE,
     evidence: float | None = None,
+    fitter: Fitter | None = None,
 ) -> Prevalence:
     """Returns how much of what was observed is machine-written, by group.
 
@@ -193,45 +273,32 @@ def estimate_prevalence(
       confidence: Of the intervals.
       evidence: What any number of documents counts as at most, for intervals: the
         less, the wider. None for `EVIDENCE`, or `EVIDENCE_OWN`.
+      fitter: Of these profiles and this evidence, from another estimate; None: a new
+        one.
 
     Raises:
       ValueError: The confidence is not above 0 and below 1.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be above 0 and below 1, got {confidence}")
-    models = None if profiles is None else draw_models(profiles)
+    if fitter is None and profiles is not None:
+        fitter = Fitter(profiles, evidence)
+    models = None if fitter is None else fitter.models
     made = Prevalence(
         known=models is not None,
-        groups=[],
-        all=Interval(0.0, 0.0, 1.0),
         cells=_as_flagged(observed),
+        _docs=observed.docs.sum(axis=-1).astype(np.float64),
+        _weight=observed.weight,
         _fits=[],
         _models=models,
-        _em_cells=np.zeros(observed.docs.shape[:-1]),
+        _profiles=profiles,
         _confidence=confidence,
     )
-    if profiles is not None and models is not None:
-        usual = EVIDENCE_OWN if all(profiles.own) else EVIDENCE
-        docs = observed.docs.sum(axis=-1).astype(np.float64)
-        fits = [
-            _Fits(
-                fit_group(of_group, likelihood, models, _EVIDENCE_OF_MEAN),
-                fit_group(of_group, likelihood, models, evidence or usual),
-            )
-            for of_group, likelihood in zip(
-                docs, log_likelihoods(docs, models), strict=True
-            )
-        ]
-        for number, (likely, _) in enumerate(fits):
-            chance = machine_chances(likely, models).mean(axis=0)
-            made.cells[number] = _rising(chance, docs[number])[..., None]
-        made = dataclasses.replace(made, _fits=fits, _em_cells=_saerens(docs, profiles))
-    only = np.eye(len(observed.weight), dtype=np.int64)[..., None, None, None]
-    return dataclasses.replace(
-        made,
-        groups=[made.share(observed.weight * mine) for mine in only],
-        all=made.share(observed.weight),
-    )
+    if fitter is not None and models is not None:
+        made._fits.extend(fitter.fit(made._docs, models))
+        for number, fits in enumerate(made._fits):
+            made.cells[number] = fits.cells[..., None]
+    return made
 
 
 def _as_flagged(observed: Observed) -> np.ndarray:
@@ -252,10 +319,10 @@ def _amount(
       weight: [LENGTHS, BINS].
       confidence: Of the interval.
     """
-    likely, possible = (
-        (machine_chances(fit, models) * weight).sum(axis=(1, 2)) for fit in fits
-    )
-    tail, estimate = (1 - confidence) / 2, likely.mean()
+    filled = np.flatnonzero(weight.any(axis=1))
+    chances = machine_chances(fits.possible, models, filled)
+    possible = (chances * weight[filled]).sum(axis=(1, 2))
+    tail, estimate = (1 - confidence) / 2, float((fits.chance * weight).sum())
     low, high = np.quantile(possible, [tail, 1 - tail]).tolist()
     return np.array([estimate, min(low, estimate), max(high, estimate)])
 

@@ -16,6 +16,7 @@ _LEVELS = 100
 _BISECTIONS = 24
 # Scores look the same from the last band of the profiles on.
 BAND_OF_LENGTH = np.minimum(np.arange(LENGTHS), len(BANDS) - 1)
+_ALL_LENGTHS = np.arange(LENGTHS)
 _ENDS = np.geomspace(0.002, 0.05, 8)[:-1]
 _SHARES = np.concatenate([_ENDS, np.linspace(0.05, 0.95, 31), 1 - _ENDS[::-1]])
 _ALL_SHARES = np.concatenate([[0.0], _SHARES, [1.0]])
@@ -45,17 +46,16 @@ def log_table(models: Models) -> np.ndarray:
     return np.log(mixed).astype(np.float32).reshape(*mixed.shape[:2], -1)
 
 
-def log_likelihoods(docs: np.ndarray, models: Models) -> np.ndarray:
+def log_likelihoods(docs: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Returns the log-likelihood of the scores of each group and length.
 
     Args:
       docs: [groups, LENGTHS, BINS].
-      models: What they are scored by.
+      table: Of the models that they are scored by; see `log_table`.
 
     Returns:
       float32 [groups, LENGTHS, draws, shares].
     """
-    table = log_table(models)
     flat = np.empty((*docs.shape[:2], table.shape[-1]), np.float32)
     for length, band in enumerate(BAND_OF_LENGTH):
         # All groups at once: a product of matrices takes a tenth of their single ones.
@@ -163,6 +163,15 @@ def _chance(ratio: np.ndarray, prior: np.ndarray) -> np.ndarray:
     return 1 / (1 + ratio * odds[..., None])
 
 
-def machine_chances(fit: Fit, models: Models) -> np.ndarray:
-    """Returns the probability of machine text, [levels, LENGTHS, BINS]."""
-    return _chance(_ratio(models, fit.draw, np.arange(LENGTHS)), fit.prior)
+def machine_chances(
+    fit: Fit, models: Models, lengths: np.ndarray = _ALL_LENGTHS
+) -> np.ndarray:
+    """Returns the probability of machine text, [levels, lengths, BINS].
+
+    Args:
+      fit: What may be true.
+      models: What it is about.
+      lengths: Those that are asked for.
+    """
+    ratio = _ratio(models, fit.draw, lengths)
+    return _chance(ratio, fit.prior[:, lengths])

@@ -11,8 +11,8 @@ from synthfilter.core.schema import COPY_REASONS, Reason
 _MIN_SOURCE = 20
 
 
-def _no_rows() -> np.ndarray:
-    return np.zeros((0, 3), np.int64)
+def _no_rows(columns: int = 3) -> np.ndarray:
+    return np.zeros((0, columns), np.int64)
 
 
 @dataclasses.dataclass
@@ -24,14 +24,14 @@ class Summary:
       weights: Weight still in, by cell and part of the order; see `cells.histogram`.
       slices: int64 [slices, 3], sorted by key: key (`slice_keys`), declared origin and
         rows.
-      sources: int64 [sources, 3], sorted by key: key (bits of a uint64), documents that
-        filters left, and those of them that are copies of another.
+      sources: int64 [sources, 4], sorted by key: key (bits of a uint64), documents that
+        filters left, those of them that are copies of another, and all documents.
     """
 
     books: np.ndarray = dataclasses.field(default_factory=empty_books)
     weights: np.ndarray = dataclasses.field(default_factory=_no_rows)
     slices: np.ndarray = dataclasses.field(default_factory=_no_rows)
-    sources: np.ndarray = dataclasses.field(default_factory=_no_rows)
+    sources: np.ndarray = dataclasses.field(default_factory=lambda: _no_rows(4))
 
 
 def add_summaries(parts: Iterable[Summary]) -> Summary:
@@ -80,7 +80,7 @@ def sum_sources(source_key: np.ndarray, reason: np.ndarray) -> np.ndarray:
       reason: `Reason` code of each.
     """
     copy = np.isin(reason, COPY_REASONS)
-    rows = np.zeros((len(reason), 3), np.int64)
+    rows = np.ones((len(reason), 4), np.int64)
     rows[:, 0] = source_key.view(np.int64)
     rows[:, 1], rows[:, 2] = copy | (reason == Reason.KEPT), copy
     return _sum_by_key(rows, 1)
@@ -91,7 +91,7 @@ def heavy_losses(sources: np.ndarray, most: float) -> np.ndarray:
 
     Sources of fewer than 20 documents are not looked at.
     """
-    _, documents, lost = sources.T
+    _, documents, lost, _ = sources.T
     return sources[(documents >= _MIN_SOURCE) & (lost > most * documents)]
 
 

@@ -15,6 +15,7 @@ from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin
 from synthfilter.decisions.prevalence import (
     CONFIDENCE,
+    Fitter,
     Observed,
     Prevalence,
     estimate_prevalence,
@@ -52,6 +53,7 @@ def estimate_truth(
     profiles: Profiles | None,
     fraction: float | None,
     on_hidden: str,
+    fitter: Fitter | None = None,
 ) -> Truth:
     """Returns what is likely of the documents that are still in.
 
@@ -61,6 +63,7 @@ def estimate_truth(
       fraction: The synthetic share to hold or not to exceed; None: none is.
       on_hidden: What to do where hidden text alone exceeds it: `keep` all the same,
         `shrink` by the most suspect documents until it does not, or `fail`.
+      fitter: Of the profiles, from another estimate; None: a new one.
 
     Raises:
       ShortageError: hidden text exceeds the fraction, and the policy is to fail, or to
@@ -70,7 +73,7 @@ def estimate_truth(
     key = survey.cells[:, 0].view(np.uint64)
     docs, weight, alive = (groups.table(key, survey.cells[:, i]) for i in (1, 2, 3))
     observed = Observed(docs, weight)
-    prevalence = estimate_prevalence(observed, profiles)
+    prevalence = estimate_prevalence(observed, profiles, fitter=fitter)
     human, synthetic = (
         _synthetic_part(prevalence, alive, side, int(survey.settled[side]))
         for side in (Origin.HUMAN, Origin.SYNTHETIC)
@@ -117,7 +120,7 @@ def _synthetic_part(
     total = int(part.sum()) + settled
     if not total:
         return float(side)
-    hidden = prevalence.share(part).estimate * float(part.sum())
+    hidden = prevalence.estimate(part) * float(part.sum())
     return (hidden + settled * float(side)) / total
 
 

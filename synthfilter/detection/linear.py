@@ -7,6 +7,7 @@ weight modulo the bucket count. With one float a feature that mean is the logit.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +27,13 @@ from synthfilter.detection.word_table import WordTable, concatenated
 CHUNK_BYTES = 1 << 18
 """Text per step; small enough that the arrays of one step stay in the cache."""
 
-_NEXT_WORD = np.uint64(116049371)
+NEXT_WORD = np.uint64(116049371)
+"""What the hash of an n-gram is multiplied by before that of the next word is added."""
+
 _END_OF_LINE = b"</s>"
 _NOT_COUNTED = np.zeros(0, np.int64)
+
+Visit = Callable[[int, np.ndarray, np.ndarray], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +60,23 @@ class Evidence:
             object.__setattr__(self, "words", self.tokens)
 
 
+def chunk_rows(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yields row ranges of about `CHUNK_BYTES` of text, at least one row each."""
+    row, rows = 0, len(offsets) - 1
+    while row < rows:
+        until = np.searchsorted(offsets, offsets[row] + CHUNK_BYTES, side="right")
+        until = max(int(until) - 1, row + 1)
+        yield row, until
+        row = until
+
+
 class LinearModel:
-    """A folded two-label fastText model, evaluated in numpy."""
+    """A folded two-label fastText model, evaluated in numpy.
+
+    Attributes:
+      tokens: How text is cut, one of `tokens.TOKENISATIONS`.
+      order: Words in its longest n-grams.
+    """
 
     def __init__(self, model: FastTextModel, synthetic: int, tokens: str) -> None:
         """Folds the model if it is not yet, and builds its lookup tables.
@@ -73,8 +93,8 @@ class LinearModel:
         folded = fold(model, synthetic)
         assert folded.input is not None
         weights = folded.input[:, 0]
-        self._tokens = tokens
-        self._order = model.args.word_ngrams
+        self.tokens = tokens
+        self.order = model.args.word_ngrams
         self._table = WordTable(model.words)
         size = self._table.size
         # One entry more than words: the weight and hash of a word outside.
@@ -87,32 +107,35 @@ class LinearModel:
         end = [i for i, word in enumerate(model.words) if word == _END_OF_LINE]
         self._end_weight = float(weights[end[0]]) if end else None
 
-    def evidence(self, column: pa.Array) -> Evidence:
+    def evidence(self, column: pa.Array, visit: Visit | None = None) -> Evidence:
         """Returns the evidence for each text of a string column, nulls as empty.
 
         A document is never split: memory grows to about 20 times the longest one.
+
+        Args:
+          column: The texts.
+          visit: Called for some documents after others, and for n from 1 to `order`,
+            with n, the hash of the n tokens from each token on, whatever document they
+            are in, and the first token of each document, and their total.
         """
         data, offsets = text_buffers(column)
         parts = []
-        row = 0
-        while row < len(offsets) - 1:
-            until = np.searchsorted(offsets, offsets[row] + CHUNK_BYTES, side="right")
-            until = max(int(until) - 1, row + 1)
+        for row, until in chunk_rows(offsets):
             begin, end = offsets[row], offsets[until]
-            parts.append(
-                self._evidence(data[begin:end], offsets[row : until + 1] - begin)
-            )
-            row = until
+            bounds = offsets[row : until + 1] - begin
+            parts.append(self._evidence(data[begin:end], bounds, visit))
         if not parts:
             empty = np.zeros(0, np.int64)
             return Evidence(np.zeros(0), empty, empty, empty)
         columns = zip(*map(dataclasses.astuple, parts), strict=True)
         return Evidence(*map(np.concatenate, columns))
 
-    def _evidence(self, data: np.ndarray, offsets: np.ndarray) -> Evidence:
+    def _evidence(
+        self, data: np.ndarray, offsets: np.ndarray, visit: Visit | None
+    ) -> Evidence:
         """Returns the evidence for documents that are looked at in one step."""
         padded = np.concatenate([data, np.zeros(PADDING, np.uint8)])
-        start, end = token_bounds(data, offsets, self._tokens)
+        start, end = token_bounds(data, offsets, self.tokens)
         first = tokens_per_document(start, offsets)
         ids = self._table.find(padded, start, end)
         unknown = np.flatnonzero(ids == self._table.size)
@@ -121,8 +144,8 @@ class LinearModel:
         weight = self._word_weight.take(ids)
         tokens = np.diff(first)
         known = tokens - np.diff(np.searchsorted(unknown, first))
-        words = words_per_document(data, start, end, first, self._tokens)
-        total, grams = self._sum_features(weight, hashes, first)
+        words = words_per_document(data, start, end, first, self.tokens)
+        total, grams = self._sum_features(weight, hashes, first, visit)
         count = known + grams
         if self._end_weight is not None:
             total += self._end_weight
@@ -132,7 +155,11 @@ class LinearModel:
         return Evidence(logit, tokens, known, words)
 
     def _sum_features(
-        self, weight: np.ndarray, hashes: np.ndarray, first: np.ndarray
+        self,
+        weight: np.ndarray,
+        hashes: np.ndarray,
+        first: np.ndarray,
+        visit: Visit | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns each document's sum of weights and its number of n-grams.
 
@@ -140,19 +167,24 @@ class LinearModel:
           weight: float32 weight of each token.
           hashes: uint64 hash of each token.
           first: First token of each document, and their total.
+          visit: As for `evidence`.
         """
         tokens = np.diff(first)
         last = first[1:]
         extra = np.zeros(len(tokens))
         grams = np.zeros(len(tokens), np.int64)
         gram = hashes
-        for n in range(1, self._order):
+        if visit is not None:
+            visit(1, gram, first)
+        for n in range(1, self.order):
             # The n-gram of the document's last n tokens and the end of the line.
             rows = np.flatnonzero(tokens >= n)
-            at_end = gram[last[rows] - n] * _NEXT_WORD + self._end_hash
+            at_end = gram[last[rows] - n] * NEXT_WORD + self._end_hash
             extra[rows] += self._ngram_weights(at_end)
             grams += np.maximum(tokens + 1 - n, 0)
-            gram = gram[:-1] * _NEXT_WORD + hashes[n:]
+            gram = gram[:-1] * NEXT_WORD + hashes[n:]
+            if visit is not None:
+                visit(n + 1, gram, first)
             values = self._ngram_weights(gram)
             for back in range(1, n + 1):  # what would cross into the next document
                 cross = first[1:-1] - back

@@ -1,6 +1,7 @@
 """Blocks: addressable pieces of the input, each some row groups of a Parquet file."""
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
@@ -149,10 +150,7 @@ def open_file(
       spool_folder: Where spools are kept, from build to build.
       max_bytes: A longer line of a text format is an error row.
     """
-    try:
-        mark = fingerprint(file)
-    except (OSError, UserError) as error:
-        mark = xxhash.xxh3_128_hexdigest(f"{file.path}\0{error}".encode())
+    mark = mark_file(file)
     name = storage.join(spool_folder, f"{mark}-{_spool_key(fields, max_bytes)}")
     spool = f"{name}.parquet"
     kind, compression = format_of(file.path)
@@ -181,6 +179,14 @@ def _is_whole(spool: str) -> bool:
     except (OSError, pa.ArrowException):
         return False
     return True
+
+
+def mark_file(file: InputFile) -> str:
+    """Returns the fingerprint of a file, or what stands for it if it cannot be read."""
+    try:
+        return fingerprint(file)
+    except (OSError, UserError) as error:
+        return xxhash.xxh3_128_hexdigest(f"{file.path}\0{error}".encode())
 
 
 def fingerprint(file: InputFile) -> str:
@@ -295,5 +301,8 @@ class OpenFiles(beam.DoFn):
 
     def process(self, file: InputFile) -> Iterator[Block]:
         """Yields the blocks of a file."""
-        yield from open_file(file, *self._options)
-        progress.beat(self._beats, "open", 1, file.bytes)
+        began = time.thread_time()
+        blocks = list(open_file(file, *self._options))
+        seconds = time.thread_time() - began
+        progress.beat(self._beats, "open", 1, file.bytes, seconds=seconds)
+        yield from blocks

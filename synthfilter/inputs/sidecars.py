@@ -1,7 +1,7 @@
 """Sidecars: the facts of a block, kept from build to build beside no text.
 
-Signatures have a sidecar of their own: not every build needs them, and they say the
-same whatever detector scored the block.
+Signatures and n-grams have sidecars of their own: not every build needs them, and they
+say the same whatever detector scored the block.
 """
 
 import numpy as np
@@ -12,14 +12,18 @@ import xxhash
 
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import concat_batches
+from synthfilter.core.ngrams import NAMES, NgramRows, sampling_bounds
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import UNREADABLE
 
 # Changes whenever the same document would get other facts than before.
 ANNOTATION_VERSION = 4
 SIGNATURE_VERSION = 1
-# A mark on signatures of a block that could not be read whole.
+NGRAM_VERSION = 1
+# A mark on signatures and n-grams of a block that could not be read whole.
 _NOT_READABLE = b"unreadable"
+_BELOW = b"below"
+_TOKENS = "tokens"
 
 
 def facts_path(block: Block, folder: str, scores_key: str, max_bytes: int) -> str:
@@ -32,6 +36,12 @@ def signatures_path(
 ) -> str:
     """Returns where the signatures of a block are kept from build to build."""
     about = ("signatures", SIGNATURE_VERSION, shingle_words, max_bytes)
+    return _path(block, folder, about)
+
+
+def ngrams_path(block: Block, folder: str, max_bytes: int) -> str:
+    """Returns where the n-grams of a block are kept from build to build."""
+    about = ("ngrams", NGRAM_VERSION, sampling_bounds(block.bytes), max_bytes)
     return _path(block, folder, about)
 
 
@@ -123,6 +133,62 @@ def save_signatures(signatures: np.ndarray, path: str, readable: bool) -> None:
     batch = pa.RecordBatch.from_arrays([held], [schema.SIGNATURE])
     marks = None if readable else {_NOT_READABLE: b""}
     _save(batch.replace_schema_metadata(marks), path)
+
+
+def find_ngrams(path: str, rows: int) -> NgramRows | None:
+    """Returns the n-grams of a sidecar if it is there, whole, of readable input."""
+    if not storage.exists(path):
+        return None
+    try:
+        found, readable = _read_ngrams(path)
+    except (OSError, LookupError, ValueError, pa.ArrowException):
+        return None
+    return found if len(found.tokens) == rows and readable else None
+
+
+def load_ngrams(path: str) -> NgramRows:
+    """Returns the n-grams of a sidecar."""
+    return _read_ngrams(path)[0]
+
+
+def _read_ngrams(path: str) -> tuple[NgramRows, bool]:
+    """Returns what `save_ngrams` was given."""
+    with storage.open_parquet(path) as file:
+        table = file.read(use_threads=False)
+    marks = table.schema.metadata
+    lists = [pa.concat_arrays(table.column(name).chunks) for name in NAMES]
+    found = NgramRows(
+        pa.concat_arrays(table.column(_TOKENS).chunks).to_numpy(),
+        tuple(held.flatten().to_numpy() for held in lists),
+        tuple(pc.list_value_length(held).to_numpy() for held in lists),
+        tuple(int(below) for below in marks[_BELOW].split()),
+    )
+    return found, _NOT_READABLE not in marks
+
+
+def save_ngrams(ngrams: NgramRows, path: str, readable: bool) -> None:
+    """Writes the n-grams of a block's rows.
+
+    Args:
+      ngrams: What to write.
+      path: Where to.
+      readable: As for `save_signatures`.
+    """
+    lists = [
+        pa.ListArray.from_arrays(_offsets(sizes), pa.array(hashes))
+        for sizes, hashes in zip(ngrams.sizes, ngrams.hashes, strict=True)
+    ]
+    columns = [pa.array(ngrams.tokens), *lists]
+    marks = {_BELOW: " ".join(map(str, ngrams.below)).encode()}
+    if not readable:
+        marks[_NOT_READABLE] = b""
+    batch = pa.RecordBatch.from_arrays(columns, [_TOKENS, *NAMES])
+    _save(batch.replace_schema_metadata(marks), path)
+
+
+def _offsets(sizes: np.ndarray) -> pa.Array:
+    """Returns where each of some lists begins, and the last ends."""
+    return pa.array(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32))
 
 
 def _save(batch: pa.RecordBatch, path: str) -> None:

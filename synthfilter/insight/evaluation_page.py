@@ -1,34 +1,14 @@
 """The page of an evaluation: figures and charts in one HTML file that stands alone."""
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from synthfilter.insight.charts import picture
+from synthfilter.insight.charts import WIDTH, draw
+from synthfilter.insight.parts import Number, escape, page_head, read_part, table
 
 _BINS = 40
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d9dde3;
-  --ground: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #9ca3af;
-  --line: #3a3f47; --ground: #16181c; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
-  background: var(--ground); max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-p, caption { color: var(--soft); }
-.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-.charts img { max-width: 100%; height: auto; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; white-space: normal;
-  overflow-wrap: anywhere; min-width: 9rem; }
-small { color: var(--soft); }
-"""
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -50,23 +30,27 @@ def evaluation_page(
       scores: By class: the scores.
     """
     charts = [
-        picture(roc_chart(curves, "linear"), "ROC curves"),
-        picture(roc_chart(curves, "log"), "ROC curves at low false-positive rates"),
-        picture(histogram_chart(scores), "Histogram of the scores of each class"),
+        draw(roc_chart(curves, "linear"), "ROC curves"),
+        draw(roc_chart(curves, "log"), "ROC curves at low false-positive rates"),
+        draw(histogram_chart(scores), "Histogram of the scores of each class"),
     ]
+    shown = "\n".join(f"<figure>{chart}</figure>" for chart in charts)
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1>",
-        *(f"<p>{html.escape(line)}</p>" for line in lines),
-        f'<div class="charts">{"".join(charts)}</div>',
-        *(_table(name, *content) for name, content in tables.items()),
-        "</body></html>\n",
+        page_head(title, read_part("page.css")),
+        f"<body><header><h1>{escape(title)}</h1></header><main>",
+        *(f"<p>{escape(line)}</p>" for line in lines),
+        f'<div class="charts">{shown}</div>',
+        *(
+            f"<section><h2>{escape(name)}</h2>{_figures(name, *content)}</section>"
+            for name, content in tables.items()
+        ),
+        "</main></body></html>\n",
     ]
     return "\n".join(parts)
+
+
+def _figures(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return table(columns, [[row[0], *map(Number, row[1:])] for row in rows], name)
 
 
 def roc_chart(curves: Curves, scale: str) -> dict[str, Any]:
@@ -85,8 +69,9 @@ def roc_chart(curves: Curves, scale: str) -> dict[str, Any]:
     x_scale = {"type": scale, "domain": [0 if scale == "linear" else 1e-3, 1]}
     return {
         "title": f"ROC{'' if scale == 'linear' else ', low false-positive rates'}",
-        "width": 380,
+        "width": WIDTH,
         "height": 320,
+        "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": values},
         "mark": {"type": "line", "interpolate": "step-after", "clip": True},
         "encoding": {
@@ -94,19 +79,30 @@ def roc_chart(curves: Curves, scale: str) -> dict[str, Any]:
                 "field": "fpr",
                 "type": "quantitative",
                 "scale": x_scale,
-                "axis": {"title": "false-positive rate", "format": "~%"},
+                "axis": {
+                    "title": "false-positive rate",
+                    "format": "~%",
+                    "values": [0.001, 0.01, 0.1, 1]
+                    if scale == "log"
+                    else [0, 0.25, 0.5, 0.75, 1],
+                },
             },
             "y": {
                 "field": "tpr",
                 "type": "quantitative",
                 "scale": {"domain": [0, 1]},
-                "axis": {"title": "detected", "format": "~%"},
+                "axis": {"title": "detected", "format": "~%", "tickCount": 5},
             },
             "color": {
                 "field": "of",
                 "type": "nominal",
                 "sort": list(curves),
-                "legend": {"title": None, "orient": "bottom", "columns": 3},
+                "legend": {
+                    "title": None,
+                    "orient": "bottom",
+                    "columns": 3,
+                    "columnPadding": 24,
+                },
             },
             "order": {"field": "fpr", "type": "quantitative"},
         },
@@ -126,8 +122,9 @@ def histogram_chart(scores: Mapping[str, np.ndarray]) -> dict[str, Any]:
         ]
     return {
         "title": "Scores",
-        "width": 380,
+        "width": WIDTH,
         "height": 320,
+        "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": values},
         "mark": {"type": "bar", "opacity": 0.6},
         "encoding": {
@@ -136,32 +133,20 @@ def histogram_chart(scores: Mapping[str, np.ndarray]) -> dict[str, Any]:
                 "type": "quantitative",
                 "bin": {"binned": True, "step": 1 / _BINS},
                 "scale": {"domain": [0, 1]},
-                "axis": {"title": "score"},
+                "axis": {"title": "score", "format": "~f", "tickCount": 5},
             },
             "x2": {"field": "to"},
             "y": {
                 "field": "share",
                 "type": "quantitative",
                 "stack": None,
-                "axis": {"title": "share of the class", "format": "~%"},
+                "axis": {"title": "share of the class", "format": "~%", "tickCount": 5},
             },
             "color": {
                 "field": "of",
                 "type": "nominal",
                 "sort": list(scores),
-                "legend": {"title": None, "orient": "bottom"},
+                "legend": {"title": None, "orient": "bottom", "columnPadding": 24},
             },
         },
     }
-
-
-def _table(heading: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n"
-        for row in rows
-    )
-    return (
-        f'<h2>{html.escape(heading)}</h2><div class="wide"><table>'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
-    )

@@ -4,15 +4,14 @@ What the build knew of a document is told only after the verdict on it. The verd
 stay in the browser until they are downloaded.
 """
 
-import base64
-import hashlib
 import html
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import orjson
 import xxhash
+
+from synthfilter.insight.parts import page_head, read_part
 
 _KEYS = {
     "h": "A person wrote it.",
@@ -74,34 +73,10 @@ def review_page(
     }
     # No `<` in it can end or open a script; JSON has another way to write it.
     told = orjson.dumps(data).replace(b"<", b"\\u003c").decode()
-    style, script = (_part(f"review_page.{kind}") for kind in ("css", "js"))
-    policy = (
-        f"default-src 'none'; script-src {_source(script)}; "
-        f"style-src {_source(style)}; base-uri 'none'; form-action 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    )
-    head = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"<title>Review of {html.escape(build_id)}</title>\n"
-        f"<style>{style}</style></head>\n"
-    )
+    style, script = (read_part(f"review_page.{kind}") for kind in ("css", "js"))
+    head = page_head(f"Review of {build_id}", style, script)
     data_part = f'<script type="application/json" id="data">{told}</script>\n'
     return f"{head}{_body()}{data_part}<script>{script}</script>\n</body></html>\n"
-
-
-def _part(name: str) -> str:
-    """Returns a file beside this module."""
-    where = importlib.resources.files("synthfilter.insight")
-    return where.joinpath(name).read_text(encoding="utf-8")
-
-
-def _source(part: str) -> str:
-    """Returns what allows a style or script, and no other, in a policy."""
-    digest = hashlib.sha256(part.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _body() -> str:

@@ -1,6 +1,7 @@
 """The manifest: what a build read, decided and wrote; written last, then trusted."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -157,7 +158,7 @@ def make_manifest(
         "inputs": list(inputs),
         **{
             name: [dataclasses.asdict(f) for f in files if f.path.startswith(prefix)]
-            for name, prefix in _FOLDERS.items()
+            for name, prefix in FOLDERS.items()
         },
     }
 
@@ -181,11 +182,23 @@ def tell_conflicts(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
 
 _ASKED = ("synthetic_fraction", "max_synthetic_fraction", "target_size", "unit")
 
-_FOLDERS = {
-    "shards": "data/",
-    "rejected": "rejected/",
-    "dead_letters": "dead_letter/",
+SHARDS, REJECTED, DEAD_LETTERS = "shards", "rejected", "dead_letters"
+# The folder of each kind of file.
+FOLDERS = {SHARDS: "data/", REJECTED: "rejected/", DEAD_LETTERS: "dead_letter/"}
+
+# What every reader relies on.
+_KINDS: dict[str, type] = {
+    "build_id": str,
+    "content_digest": str,
+    "books": dict,
+    "shares": dict,
+    "detector": dict,
+    "options": dict,
+    "inputs": list,
+    **dict.fromkeys(FOLDERS, list),
 }
+_BUILD_ID = re.compile(r"[\w-][\w.-]{0,63}", re.ASCII)
+_FILE_NAME = re.compile(r"[\w-][\w.-]{0,199}", re.ASCII)
 
 
 def _shares(written: np.ndarray) -> dict[str, Any]:
@@ -205,10 +218,10 @@ def commit(folder: str, manifest: Mapping[str, Any]) -> None:
     """Publishes a build: removes what no manifest names, then writes the manifest."""
     named = {
         storage.join(folder, file["path"])
-        for kind in _FOLDERS
+        for kind in FOLDERS
         for file in manifest[kind]
     }
-    for prefix in _FOLDERS.values():
+    for prefix in FOLDERS.values():
         found = storage.list_below(storage.join(folder, prefix))
         storage.delete([path for path in found if path not in named])
     data = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
@@ -242,4 +255,45 @@ def read_manifest(folder: str) -> dict[str, Any]:
             f"{path!r} has manifest_version {found}, expected {MANIFEST_VERSION}; "
             "read it with the synthfilter that wrote it"
         )
+    wrong = _find_fault(manifest)
+    if wrong:
+        raise UserError(f"{path!r} is not as a build writes it: {wrong}")
     return manifest
+
+
+def _find_fault(manifest: Mapping[str, Any]) -> str | None:
+    """Returns what a reader could not rely on: a type, or a path that leads away."""
+    for name, kind in _KINDS.items():
+        if not isinstance(manifest.get(name), kind):
+            came = type(manifest.get(name)).__name__
+            return f"{name} is expected to be a {kind.__name__}, got {came}"
+    if not all(isinstance(file, dict) for file in manifest["inputs"]):
+        return "inputs is expected to be a list of dicts"
+    if not _BUILD_ID.fullmatch(manifest["build_id"]):
+        return f"build_id {manifest['build_id']!r:.80} is no name of a build"
+    seen: set[str] = set()
+    for kind_of_file, prefix in FOLDERS.items():
+        for number, file in enumerate(manifest[kind_of_file]):
+            wrong = _find_fault_of_file(file, prefix)
+            if wrong is None and file["path"] in seen:
+                wrong = f"path {file['path']!r} is named twice"
+            if wrong:
+                return f"{kind_of_file}[{number}]: {wrong}"
+            seen.add(file["path"])
+    return None
+
+
+def _find_fault_of_file(file: Any, prefix: str) -> str | None:
+    """Returns what is wrong with how a manifest names a file, if anything is."""
+    if not isinstance(file, dict):
+        return f"a file is expected to be a dict, got {type(file).__name__}"
+    path = file.get("path")
+    said = path if isinstance(path, str) and path.startswith(prefix) else ""
+    if not _FILE_NAME.fullmatch(said[len(prefix) :]):
+        return f"path is expected to be {prefix}NAME, got {path!r:.120}"
+    for name in ("rows", "bytes"):
+        if type(file.get(name)) is not int or file[name] < 0:
+            return f"{name} of {path} is expected to be a count, got {file.get(name)!r}"
+    if not isinstance(file.get("sha256"), str):
+        return f"sha256 of {path} is expected to be a str, got {file.get('sha256')!r}"
+    return None

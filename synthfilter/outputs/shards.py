@@ -20,6 +20,9 @@ from synthfilter.outputs.parquet import FileRecord, write_parquet
 _ORIGIN_TEXT = pa.array(schema.ORIGIN_NAMES)
 _REASON_TEXT = pa.array(schema.REASON_NAMES)
 
+# Is shown documents with what was decided about them, row by row.
+Show = Callable[[pa.RecordBatch, pa.RecordBatch], None]
+
 
 @dataclasses.dataclass
 class ShardRows:
@@ -46,6 +49,7 @@ def read_block_rows(
     build_id: str,
     evidence: Callable[[pa.RecordBatch], pa.Array],
     rejected_text: bool,
+    show: Show,
 ) -> None:
     """Adds the decided documents of one block to the rows of a shard.
 
@@ -57,6 +61,8 @@ def read_block_rows(
       build_id: Of this build.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
+      show: Is shown `schema.SHARD` rows, `schema.REJECTED` rows with their text, and
+        `schema.DEAD_LETTER` rows.
 
     Raises:
       UserError: a document cannot be read any more.
@@ -67,17 +73,15 @@ def read_block_rows(
     dead = pa.array(reason == Reason.DEAD_LETTER)
     if pc.any(dead).as_py():
         rows.dead.append(_dead_letters(block, facts.filter(dead)))
+        show(rows.dead[-1], decisions.filter(dead))
         alive = pc.invert(dead)
         facts, decisions = facts.filter(alive), decisions.filter(alive)
         reason = column(decisions, schema.REASON)
-    with_text = rejected_text or bool((reason == Reason.KEPT).any())
     columns = [
         name
         for name in schema.DOCUMENT.names
         if name in schema.SHARD.names and name != schema.ORIGIN
     ]
-    if not with_text:
-        columns.remove(schema.TEXT)
     at = 0
     wanted = column(decisions, schema.ROW).astype(np.int64)
     for documents in read_documents(block, columns, wanted):
@@ -93,11 +97,15 @@ def read_block_rows(
         if kept.num_rows:
             rows.kept.append(kept)
             rows.decisions.append(told.filter(keep))
+            show(kept, rows.decisions[-1])
         if kept.num_rows < table.num_rows:
             left_out = told.filter(drop)
-            rows.rejected.append(
-                _rejected(table.filter(drop), left_out, evidence, rejected_text)
-            )
+            rejected = _rejected(table.filter(drop), left_out, evidence)
+            show(rejected, left_out)
+            if not rejected_text:
+                nothing = pa.nulls(rejected.num_rows, pa.large_string())
+                rejected = set_column(rejected, schema.TEXT, nothing)
+            rows.rejected.append(rejected)
 
 
 def _check_unchanged(
@@ -105,10 +113,8 @@ def _check_unchanged(
 ) -> None:
     """Raises UserError if what is read now is not what the facts were computed from."""
     failed = documents.column(schema.ERROR).drop_null()
-    changed = False
-    if schema.TEXT in documents.schema.names:
-        size = pc.binary_length(documents.column(schema.TEXT))
-        changed = not pc.all(pc.equal(size, facts.column(schema.BYTES))).as_py()
+    size = pc.binary_length(documents.column(schema.TEXT))
+    changed = not pc.all(pc.equal(size, facts.column(schema.BYTES))).as_py()
     if len(failed) or changed:
         said = failed[0] if len(failed) else "a text has another length"
         raise UserError(
@@ -146,8 +152,6 @@ def _told_rows(
     )
     known[schema.CONTENT_HASH] = hex_hashes(hi, lo)
     known[schema.BUILD_ID] = pa.repeat(pa.scalar(build_id), len(origin))
-    if schema.TEXT not in known:
-        known[schema.TEXT] = pa.nulls(len(origin), pa.large_string())
     return pa.RecordBatch.from_arrays(
         [known[name] for name in schema.SHARD.names], schema=schema.SHARD
     )
@@ -157,13 +161,9 @@ def _rejected(
     table: pa.RecordBatch,
     decisions: pa.RecordBatch,
     evidence: Callable[[pa.RecordBatch], pa.Array],
-    with_text: bool,
 ) -> pa.RecordBatch:
     """Returns the rows with reason and evidence, as `schema.REJECTED`."""
     reason = decisions.column(schema.REASON)
-    if not with_text:
-        nothing = pa.nulls(table.num_rows, pa.large_string())
-        table = set_column(table, schema.TEXT, nothing)
     columns = [*table.columns, _REASON_TEXT.take(reason), evidence(decisions)]
     return pa.RecordBatch.from_arrays(columns, schema=schema.REJECTED)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from synthfilter.core.profiles import Profiles, count_profiles, join_profiles
 from synthfilter.decisions.prevalence import (
     SHAPE,
+    Fitter,
     Observed,
     estimate_prevalence,
     observe,
@@ -246,3 +247,20 @@ def test_less_evidence_makes_it_wider():
         )
     ]
     assert widths == sorted(widths, reverse=True)
+
+
+def test_an_estimate_alone_is_that_of_the_share():
+    observed = look_at(700, 300, 300, 0, 2) + look_at(100, 900, 90, 1, 2)
+    found = estimate_prevalence(observed, PROFILES)
+    assert found.estimate(observed.weight) == found.all.estimate
+    assert found.estimate(np.zeros_like(observed.weight)) == 0
+
+
+def test_a_fitter_that_remembers_says_what_a_new_one_says():
+    fitter = Fitter(PROFILES)
+    one, other = look_at(700, 300, 300, 0, 2), look_at(100, 900, 90, 1, 2)
+    for observed in (one, one + other, other, one):
+        found = estimate_prevalence(observed, PROFILES, fitter=fitter)
+        new = estimate_prevalence(observed, PROFILES)
+        assert (numbers(found) == numbers(new)).all()
+        assert (found.cells == new.cells).all()

@@ -102,14 +102,17 @@ def test_sources_of_parts_add_up_to_those_of_the_whole(rows, cuts) -> None:
                 for key, reason in rows
             ),
             sum(key == source and reason in COPY_REASONS for key, reason in rows),
+            sum(key == source for key, _ in rows),
         ]
         for source, _ in rows
     }
 
 
 def test_sources_lose_more_than_a_share_when_they_have_twenty_documents() -> None:
-    counts = np.array([[1, 20, 11], [2, 20, 10], [3, 19, 19], [4, 900, 0]])
-    assert heavy_losses(counts, 0.5).tolist() == [[1, 20, 11]]
+    counts = np.array(
+        [[1, 20, 11, 30], [2, 20, 10, 20], [3, 19, 19, 40], [4, 900, 0, 900]]
+    )
+    assert heavy_losses(counts, 0.5).tolist() == [[1, 20, 11, 30]]
     assert heavy_losses(counts, 0.0)[:, 0].tolist() == [1, 2]
     assert heavy_losses(counts, 1.0).tolist() == []
     assert heavy_losses(Summary().sources, 0.5).tolist() == []
@@ -127,6 +130,6 @@ def test_the_summary_of_nothing_is_empty() -> None:
     nothing = add_summaries([])
     assert nothing.slices.shape == (0, 3)
     assert add_chosen([]).shape == (0, 2)
-    assert nothing.sources.shape == (0, 3)
+    assert nothing.sources.shape == (0, 4)
     assert nothing.weights.shape == (0, 3)
     assert not nothing.books.any()

@@ -176,6 +176,44 @@ def test_a_manifest_that_is_none_is_an_error_that_says_so(
         read_manifest(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shards": None}, "shards is expected to be a list, got NoneType"),
+        ({"books": []}, "books is expected to be a dict, got list"),
+        ({"inputs": ["in.jsonl"]}, "inputs is expected to be a list of dicts"),
+        ({"build_id": 7}, "build_id is expected to be a str, got int"),
+        ({"build_id": "a'; DROP\n"}, "is no name of a build"),
+        ({"shards": ["data/a"]}, r"shards\[0\]: a file is expected to be a dict"),
+        ({"path": "../../etc/passwd"}, "expected to be data/NAME, got '../../etc"),
+        ({"path": "/etc/passwd"}, "expected to be data/NAME, got '/etc/passwd'"),
+        ({"path": "data/../x"}, "expected to be data/NAME"),
+        ({"path": "data/.."}, "expected to be data/NAME"),
+        ({"path": "data/a/b"}, "expected to be data/NAME"),
+        ({"path": "data/a\nb"}, "expected to be data/NAME"),
+        ({"path": "data//etc"}, "expected to be data/NAME"),
+        ({"path": "rejected/a"}, "expected to be data/NAME"),
+        ({"path": "s3://data/a"}, "expected to be data/NAME"),
+        ({"path": 5}, "expected to be data/NAME, got 5"),
+        ({"path": "data/train-1"}, "'data/train-1' is named twice"),
+        ({"rows": -1}, "rows of data/train-0 is expected to be a count, got -1"),
+        ({"rows": True}, "is expected to be a count, got True"),
+        ({"bytes": "5"}, "bytes of data/train-0 is expected to be a count, got '5'"),
+        ({"sha256": None}, "sha256 of data/train-0 is expected to be a str, got None"),
+    ],
+)
+def test_a_manifest_that_no_build_wrote_is_refused_in_one_line(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    changed = made()
+    for name, value in change.items():
+        (changed if name in changed else changed["shards"][0])[name] = value
+    (tmp_path / MANIFEST).write_text(json.dumps(changed))
+    with pytest.raises(UserError, match=message) as refused:
+        read_manifest(str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
 def test_an_unfinished_build_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     claim_output(str(tmp_path))
     with pytest.raises(UserError, match="did not finish; run it again"):

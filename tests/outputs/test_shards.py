@@ -18,7 +18,7 @@ from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.inputs import documents
 from synthfilter.inputs.blocks import Block, list_inputs, open_file
 from synthfilter.inputs.documents import read_documents
-from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
+from synthfilter.outputs.shards import ShardRows, Show, read_block_rows, write_shard
 
 HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
 
@@ -134,8 +134,15 @@ def decisions_of(rows: list[int]) -> pa.RecordBatch:
     )
 
 
+def see_nothing(documents: pa.RecordBatch, decisions: pa.RecordBatch) -> None:
+    """Looks at nothing."""
+
+
 def read_rows(
-    block: Block, chosen: list[int] | None = None, rejected_text: bool = False
+    block: Block,
+    chosen: list[int] | None = None,
+    rejected_text: bool = False,
+    show: Show = see_nothing,
 ) -> ShardRows:
     rows = ShardRows()
     chosen = list(range(len(LINES))) if chosen is None else chosen
@@ -147,6 +154,7 @@ def read_rows(
         "b1",
         tell,
         rejected_text,
+        show,
     )
     return rows
 
@@ -271,7 +279,8 @@ def test_files_do_not_depend_on_the_order_of_decisions_and_batches(
 def test_several_blocks_make_one_shard() -> None:
     rows = read_rows(make_block(), [0, 3])
     more = make_block("parquet")
-    read_block_rows(rows, more, facts_of(more), decisions_of([1, 7]), "b1", tell, False)
+    told = decisions_of([1, 7])
+    read_block_rows(rows, more, facts_of(more), told, "b1", tell, False, see_nothing)
     files = write(rows)
     assert [row["source"] for row in files[KEPT_FILE]] == [
         "in.parquet",
@@ -292,5 +301,30 @@ def test_input_that_changes_while_a_build_runs_is_an_error(change: str) -> None:
         text = None if change == "null" else "kept human!"
         pq.write_table(pa.table({"text": [text] * len(LINES)}), "in.parquet")
     with pytest.raises(UserError, match=r"in\.parquet was read once, and now") as e:
-        read_block_rows(ShardRows(), block, facts, decisions_of([0]), "b1", tell, False)
+        read_block_rows(
+            ShardRows(), block, facts, decisions_of([0]), "b1", tell, False, see_nothing
+        )
     assert "\n" not in str(e.value)
+
+
+def test_everything_is_shown_with_its_text_and_what_was_decided() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def look(documents: pa.RecordBatch, decisions: pa.RecordBatch) -> None:
+        names = documents.schema.names
+        text = documents.column("text" if "text" in names else "position").to_pylist()
+        reasons = [Reason(code).name for code in decisions["reason"].to_pylist()]
+        seen.extend(zip(reasons, text, strict=True))
+
+    rows = read_rows(make_block(), show=look)
+    assert sorted(seen) == [
+        ("DEAD_LETTER", "line 3"),
+        ("EXACT_COPY", "a copy"),
+        ("KEPT", "kept human"),
+        ("KEPT", "reclassified"),
+        ("KEPT", "used twice"),
+        ("MIXTURE", "not needed"),
+        ("UNUSABLE_EMPTY", "   "),
+        ("UNUSABLE_TOO_LONG", "too long"),
+    ]
+    assert all(batch["text"].null_count == len(batch) for batch in rows.rejected)

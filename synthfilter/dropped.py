@@ -1,0 +1,98 @@
+"""Documents that go after exact copies are settled: for what, and how they are marked.
+
+Rows name a document by its place in the order, as copies of one text have the same.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from synthfilter.core import schema
+from synthfilter.core.batches import column, concat_batches, with_values
+from synthfilter.core.hashing import mix
+from synthfilter.core.schema import Reason
+from synthfilter.decisions import near
+
+DROPPED = pa.schema(
+    [
+        (schema.ORDER, pa.uint64()),
+        (schema.REASON, pa.uint8()),
+        (schema.MATCH_HI, pa.uint64()),
+        (schema.MATCH_LO, pa.uint64()),
+        (schema.SIMILARITY, pa.float32()),
+        (schema.MATCH_BUILD, pa.uint64()),
+        (schema.USES, pa.int32()),
+    ]
+)
+
+
+def may_drop(rank: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns in which pairs one document may be dropped for the other.
+
+    Args:
+      rank: Of each document.
+      rows: Pairs of documents [pairs, 2].
+    """
+    # Nothing of a reference set is dropped, so that nothing near any of it stays; and
+    # of the archive only what is near a reference set, which a build then refuses.
+    reference, firm = rank < schema.RANK_CORE, rank < schema.RANK_OTHERS
+    core = firm & ~reference
+    return ~(reference[rows].all(axis=1) | core[rows].all(axis=1))
+
+
+def drop_pairs(
+    read: pa.RecordBatch, rows: np.ndarray, similarity: np.ndarray, threshold: float
+) -> pa.RecordBatch:
+    """Returns the `DROPPED` rows of documents; see `near.resolve_greedily`.
+
+    Args:
+      read: Order, rank and content hash of each.
+      rows: Pairs of them [pairs, 2].
+      similarity: Of each pair.
+      threshold: Least similarity of near copies.
+    """
+    order, rank = column(read, schema.ORDER), column(read, schema.RANK)
+    place = np.empty(len(order), np.int64)
+    place[np.lexsort([mix(order), rank])] = np.arange(len(order))
+    found = near.resolve_greedily(rows, similarity, place, threshold)
+    reference = rank < schema.RANK_CORE
+    reason = np.where(
+        reference[found.kept], Reason.REFERENCE_COPY, Reason.NEAR_COPY
+    ).astype(np.uint8)
+    values = {
+        schema.ORDER: order[found.dropped],
+        schema.REASON: reason,
+        schema.MATCH_HI: column(read, schema.CONTENT_HI)[found.kept],
+        schema.MATCH_LO: column(read, schema.CONTENT_LO)[found.kept],
+        schema.SIMILARITY: found.similarity.astype(np.float32),
+        schema.MATCH_BUILD: np.zeros(len(reason), np.uint64),
+        schema.USES: np.zeros(len(reason), np.int32),
+    }
+    return pa.RecordBatch.from_pydict(values, schema=DROPPED)
+
+
+def _none_dropped() -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=DROPPED)
+
+
+def mark_dropped(
+    settled: pa.RecordBatch, dropped: Iterable[pa.RecordBatch]
+) -> pa.RecordBatch:
+    """Returns `schema.DECIDED` rows with reason and match of what is dropped."""
+    gone = concat_batches([_none_dropped(), *dropped])
+    gone = gone.take(pa.array(np.argsort(column(gone, schema.ORDER))))
+    at = find_sorted(column(gone, schema.ORDER), column(settled, schema.ORDER))
+    # Exact copies have the order of what they are a copy of, and their reason already.
+    alive = column(settled, schema.REASON) == Reason.KEPT
+    rows = np.flatnonzero((at >= 0) & alive)
+    told = [name for name in DROPPED.names if name != schema.ORDER]
+    return with_values(settled, rows, {n: column(gone, n)[at[rows]] for n in told})
+
+
+def find_sorted(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Returns where each wanted value is among sorted ones, -1 where it is not."""
+    if not len(values):
+        return np.full(len(wanted), -1)
+    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
+    return np.where(values[at] == wanted, at, -1)

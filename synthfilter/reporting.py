@@ -1,0 +1,203 @@
+"""A finished build explains itself: its report, its page, its lineage."""
+
+import dataclasses
+import datetime
+import logging
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from synthfilter.core import schema, storage
+from synthfilter.core.errors import UserError
+from synthfilter.core.progress import read_beats
+from synthfilter.core.reports import PAGE, REPORT, read_report, report_path
+from synthfilter.core.schema import Reason
+from synthfilter.identity import number_builds
+from synthfilter.insight import diversity
+from synthfilter.insight.figures import Figures
+from synthfilter.insight.report import make_report
+from synthfilter.insight.report_page import report_page
+from synthfilter.ledger.table import open_ledger
+from synthfilter.lineage_events import write_lineage
+
+_LOG = logging.getLogger("synthfilter")
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a report tells of a build besides its documents.
+
+    Attributes:
+      started: When the build was put together.
+      workers: Processes that it runs in; None: the runner decides.
+      thresholds: Scores from which on documents count as machine text.
+      canaries: Scores of texts that are always the same.
+      previous: Folder or report of the build to compare with; None for none.
+      beats: Folder for progress, None for none.
+    """
+
+    started: datetime.datetime
+    workers: int | None
+    thresholds: Sequence[float]
+    canaries: Sequence[Mapping[str, Any]]
+    previous: str | None
+    beats: str | None
+
+
+def write_report(
+    folder: str,
+    manifest: Mapping[str, Any],
+    figures: Figures,
+    groups: Sequence[str],
+    sources: np.ndarray,
+    ledger: str | None,
+    about: About,
+) -> dict[str, Any]:
+    """Writes the report of a build beside its shards, and returns it.
+
+    Args:
+      folder: Of the build.
+      manifest: That is about to be published.
+      figures: Of all documents.
+      groups: Names of the groups of the mixture, by their numbers.
+      sources: Keys of the sources in `Figures.sources`, uint64.
+      ledger: Of earlier uses, None for none.
+      about: The rest.
+    """
+    report = make_report(
+        manifest,
+        figures,
+        groups,
+        sources,
+        about.thresholds,
+        about.canaries,
+        tell_diversity_of(manifest, figures, about.previous),
+        _earlier_builds(ledger, figures),
+        tell_run(about),
+    )
+    data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
+    storage.write_bytes(storage.join(folder, REPORT), data + b"\n")
+    return report
+
+
+def show_report(
+    folder: str, manifest: Mapping[str, Any], report: Mapping[str, Any]
+) -> None:
+    """Draws the page of a published set and tells its lineage.
+
+    Args:
+      folder: Of the build.
+      manifest: Its manifest.
+      report: Its report.
+    """
+    page = report_page(report)
+    storage.write_bytes(storage.join(folder, PAGE), page.encode())
+    unsent = write_lineage(folder, manifest, report)
+    if unsent is not None:
+        _LOG.warning("%s", unsent)
+
+
+def tell_diversity_of(
+    manifest: Mapping[str, Any], figures: Figures, previous: str | None
+) -> dict[str, Any]:
+    """Returns what a report says of the diversity of the set, and of what is new.
+
+    Args:
+      manifest: Of the build.
+      figures: Of all documents.
+      previous: See `About`.
+    """
+    sketches = diversity.sketches_of(figures.ngrams)
+    compressed = {
+        schema.ORIGIN_NAMES[who]: tuple(figures.compressed[who].tolist())
+        for who in diversity.ORIGINS
+    }
+    return {
+        "near_copy_rate": _near_copy_rate(manifest),
+        "by_origin": diversity.tell_diversity(figures.ngrams, compressed),
+        "novelty": _tell_novelty(sketches, previous),
+        "caveats": list(diversity.CAUTIONS),
+        "sketches": diversity.sketches_to_text(sketches),
+    }
+
+
+def _near_copy_rate(manifest: Mapping[str, Any]) -> float | None:
+    """Returns which share of the documents that were compared is near copies."""
+    if manifest["near_copies"] is None:
+        return None
+    books = manifest["books"]
+    near = books["left_out"][schema.REASON_NAMES[Reason.NEAR_COPY]]
+    after = (Reason.USED_BEFORE, Reason.TOO_DEEP, Reason.SUSPECT, Reason.MIXTURE)
+    others = sum(books["left_out"][schema.REASON_NAMES[reason]] for reason in after)
+    compared = books["kept"] + near + others
+    return near / compared if compared else None
+
+
+def _tell_novelty(
+    sketches: diversity.Sketches, previous: str | None
+) -> dict[str, Any] | None:
+    if previous is None:
+        return None
+    report, known = read_sketches(previous)
+    return {
+        "against": report["build_id"],
+        "by_origin": diversity.novelty(sketches, known),
+    }
+
+
+def read_sketches(place: str) -> tuple[dict[str, Any], diversity.Sketches]:
+    """Returns the report of an earlier build, and its sketches.
+
+    Args:
+      place: Folder of the build, or its report.
+
+    Raises:
+      UserError: there is none, or it has no sketches.
+    """
+    report = read_report(place)
+    try:
+        return report, diversity.sketches_from_text(report["diversity"]["sketches"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"{report_path(place)!r} has no sketches of its n-grams ({error}); name "
+            "a build of this version as previous"
+        ) from error
+
+
+def tell_run(about: About) -> dict[str, Any]:
+    """Returns when, where and how fast a build ran, up to now."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    stages = None
+    if about.beats is not None:
+        stages = [
+            {
+                "stage": stage,
+                "parts": done.parts,
+                "bytes": done.bytes,
+                "cpu_seconds": done.milliseconds / 1000,
+            }
+            for stage, done in read_beats(about.beats).items()
+        ]
+    return {
+        "started": about.started.isoformat(timespec="seconds"),
+        "seconds": round((now - about.started).total_seconds(), 3),
+        "workers": about.workers,
+        "machine": {
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.system(),
+        },
+        "stages": stages,
+    }
+
+
+def _earlier_builds(path: str | None, figures: Figures) -> dict[int, str]:
+    """Returns the names of the earlier builds that had documents of this one."""
+    ledger = None
+    if path is not None and len(figures.earlier.hashes):
+        ledger = open_ledger(path)
+    return {} if ledger is None else number_builds(ledger)
