@@ -61,6 +61,8 @@ setup(
             "scikit-learn>=1.5",  # an example of a detector
             "vl-convert-python>=1.7,<2",
             "deltalake>=1.6,<2",
+            "datasets>=3",  # what cards and Croissant files are read by
+            "mlcroissant>=1.1",
             "duckdb>=1.1",  # other engines that read a ledger
             "polars>=1.20",
             "openlineage-python>=1.54,<2",

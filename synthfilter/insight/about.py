@@ -5,6 +5,7 @@ Sentences are plain text on one line; who writes them into a format escapes them
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ class About:
       creator: Who made it; None where nobody says.
       url: Its page, or a name that no other set has.
       version: Its version, MAJOR.MINOR.PATCH.
-      citation: How to cite it.
+      citation: How to cite it; empty for none.
       published: When it was published.
     """
 
@@ -75,6 +76,18 @@ def describe(manifest: Facts) -> str:
         f"Text to train language models on: {documents(size['docs'])}, "
         f"{size['words']:,} words, of which {share:.1%} count as machine-written. "
         "Copies were removed, and every document that was left out has its reason."
+    )
+
+
+def cite(manifest: Facts, about: About) -> str:
+    """Returns how to cite a set; as BibTeX, where its maker says nothing else."""
+    if about.citation:
+        return about.citation
+    name = re.sub(r"[{}\\]", " ", shown(about.name))
+    return (
+        f"@misc{{build-{manifest['build_id']}, title = {{{name}}}, "
+        f"year = {{{about.published:%Y}}}, version = {{{about.version}}}, "
+        f"note = {{build {manifest['build_id']} of synthfilter}}}}"
     )
 
 
@@ -118,18 +131,13 @@ def earlier_builds(report: Facts) -> dict[str, str]:
         row["build_id"]: f"{documents(row['docs'])} left out as used there"
         for row in report.get("ledger_hits") or ()
     }
-    against = (report.get("novelty") or _diversity(report).get("novelty") or {}).get(
-        "against"
-    )
+    diversity = report.get("diversity") or {}
+    against = (diversity.get("novelty") or {}).get("against")
     if against is not None:
         also = found.get(against)
         said = "novelty was measured against it"
         found[against] = f"{also}; {said}" if also else said
     return found
-
-
-def _diversity(report: Facts) -> Facts:
-    return report.get("diversity") or {}
 
 
 def tell_shares(manifest: Facts) -> list[str]:
@@ -138,8 +146,8 @@ def tell_shares(manifest: Facts) -> list[str]:
     unit = shares["unit"]
     lines = []
     if shares.get("asked") is not None:
-        what = "text that is synthetic" if shares["counts"] == "estimated" else "marks"
-        lines.append(f"Asked for: {shares['asked']:.2%} of {unit}, counted by {what}.")
+        hidden = ", hidden text included" * (shares["counts"] == "estimated")
+        lines.append(f"Asked for: {shares['asked']:.2%} of {unit}{hidden}.")
     counted = shares["got"][unit]["synthetic_fraction"] or 0.0
     lines.append(
         f"Counted as synthetic, by declaration, mark or detector: {counted:.2%} of "
@@ -215,7 +223,7 @@ def tell_limits(manifest: Facts, report: Facts, about: About) -> list[str]:
     """Returns what a user of the set should know of it."""
     return [
         *_limits_of_origin(manifest),
-        *_limits_of_copies(manifest, report),
+        *_limits_of_copies(manifest),
         *_limits_of_sources(report, about),
         "Personal data, quality and truth were not looked at.",
     ]
@@ -250,16 +258,13 @@ def _limits_of_origin(manifest: Facts) -> Iterable[str]:
         yield f"The set is not all that was asked for: {shown(shares['limited_by'])}."
 
 
-def _limits_of_copies(manifest: Facts, report: Facts) -> Iterable[str]:
+def _limits_of_copies(manifest: Facts) -> Iterable[str]:
     if manifest["near_copies"] is None:
         yield "Only documents of the same text were removed, near copies were not."
         return
     capped = manifest["near_copies"]["not_compared_with_all"]
-    missed = (report.get("clusters") or {}).get("at_most_missed")
     if capped:
         yield f"{documents(capped)} were not compared with all that are like them."
-    if missed:
-        yield f"At most {documents(missed)} may be near copies that were missed."
 
 
 def _limits_of_sources(report: Facts, about: About) -> Iterable[str]:
