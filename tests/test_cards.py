@@ -145,7 +145,7 @@ def test_hostile_names_are_no_markup(built: Any) -> None:
     text = re.sub("```.*?```", "", text, flags=re.S)  # code is shown as it is
     assert "<script" not in text
     assert "\u202e" not in text
-    assert "](javascript" not in text
+    assert not re.search(r"(?<!\\)\]\(javascript", text)
     lines = text.splitlines()
     assert [line for line in lines if line.startswith("# ")] == [lines[1]]
     head = next(i for i, line in enumerate(lines) if line.startswith("| source |"))
