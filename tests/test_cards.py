@@ -139,6 +139,15 @@ def test_the_card_discloses_what_is_synthetic_and_who_made_it(built: Any) -> Non
     assert manifest["detector"]["sha256"] in text
 
 
+def test_a_source_that_is_nearly_gone_is_told_whatever_took_it(workshop: Any) -> None:
+    workshop.write("human/a", ["", *[""] * 29, prose(1)], source=["gone"] * 31)
+    workshop.write("human/b", [prose(2)] * 30, source=["copied"] * 30)
+    workshop.build()
+    _, text = front_matter(workshop.path / "out")
+    assert "source gone, 1 are left; most went for other reasons than copies" in text
+    assert "source copied, 1 are left; most went as copies of other" in text
+
+
 def test_hostile_names_are_no_markup(built: Any) -> None:
     front, text = front_matter(built.path / "out")
     assert front["pretty_name"] == f"A set {HOSTILE}"

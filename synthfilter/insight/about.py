@@ -11,7 +11,7 @@ from typing import Any
 
 from synthfilter.core.languages import language_tag
 from synthfilter.core.licenses import License
-from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, UNITS, Reason
+from synthfilter.core.schema import UNITS
 from synthfilter.core.text import printable
 
 Facts = Mapping[str, Any]
@@ -21,6 +21,12 @@ MACHINE = "TrainedAlgorithmicMediaDigitalSource"
 MIXED = "CompositeWithTrainedAlgorithmicMediaDigitalSource"
 OTHERS = "(others)"
 
+# Where most documents of a source went that is nearly wiped out.
+_WENT = {
+    "exact_copy": "as copies of other documents",
+    "near_copy": "as near copies of other documents",
+    "other": "for other reasons than copies",
+}
 _MOST = 200
 _NAMED = 5
 
@@ -281,10 +287,9 @@ def _limits_of_sources(report: Facts, about: About) -> Iterable[str]:
         )
     wiped = report.get("nearly_wiped") or ()
     for row in wiped[:_NAMED]:
-        most = REASON_TEXTS[Reason(REASON_NAMES.index(row["most"]))]
         yield (
             f"Of {documents(row['read'])} of the source {shown(row['source'])}, "
-            f"{row['kept']:,} are left; most went as {row['most']}: {most}."
+            f"{row['kept']:,} are left; most went {_WENT[row['most']]}."
         )
     if len(wiped) > _NAMED:
         yield f"{len(wiped) - _NAMED:,} more sources were nearly wiped out."
