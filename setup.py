@@ -37,6 +37,7 @@ setup(
         "zstandard>=0.22",  # .zst input; Beam brings it already
         "c2pa-text>=3,<4",  # C2PA manifests in text; 20 KB, needs nothing else
         "rich>=13.7",  # progress bars and tables
+        "packaging>=24.2",  # knows SPDX's licences; Beam brings an older one
         "docstring-parser>=0.15",  # help texts come from the docstrings
         "prometheus-client>=0.20",  # metrics of the monitor; 64 KB, needs nothing else
     ],

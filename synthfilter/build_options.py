@@ -334,7 +334,7 @@ class CardOptions:
         licenses.parse_license(self.license or licenses.UNKNOWN, "license")
         for said in self.source_licenses.values():
             licenses.parse_license(said, "source_licenses")
-        if not re.fullmatch(r"\d+\.\d+\.\d+", self.data_version):
+        if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", self.data_version):
             raise UserError(
                 f"data_version must be like 1.0.0, got {self.data_version!r}"
             )

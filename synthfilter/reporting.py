@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -65,7 +64,8 @@ def tell_maker(
       folder: Of the build; the set has its name if it has no other.
       published: When the set was made.
     """
-    name = options.name or folder.rstrip("/").rpartition("/")[2] or folder
+    place = os.path.realpath(folder) if storage.is_local(folder) else folder
+    name = options.name or place.rstrip("/").rpartition("/")[2] or folder
     said = options.source_licenses
     return About(
         name=name,
@@ -76,7 +76,7 @@ def tell_maker(
             for source, license in said.items()
         },
         creator=options.creator,
-        url=options.url or f"urn:synthfilter:{quote(name)}",
+        url=options.url,
         version=options.data_version,
         citation=options.citation or "",
         published=published,

@@ -50,6 +50,11 @@ class License(NamedTuple):
     hub: str
     url: str | None
 
+    @property
+    def known(self) -> bool:
+        """Returns whether anybody has said which licence it is."""
+        return self.name not in (OTHER, UNKNOWN)
+
 
 def parse_license(said: str, option: str) -> License:
     """Returns the licence of that name or address.

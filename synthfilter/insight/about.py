@@ -8,6 +8,7 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from synthfilter.core.languages import language_tag
 from synthfilter.core.licenses import License
@@ -41,7 +42,7 @@ class About:
       license: Its licence.
       source_licenses: The licences of its sources, by source.
       creator: Who made it; None where nobody says.
-      url: Its page, or a name that no other set has.
+      url: Its page; None where nobody says.
       version: Its version, MAJOR.MINOR.PATCH.
       citation: How to cite it; empty for none.
       published: When it was published.
@@ -52,7 +53,7 @@ class About:
     license: License
     source_licenses: Mapping[str, License]
     creator: str | None
-    url: str
+    url: str | None
     version: str
     citation: str
     published: datetime.datetime
@@ -89,12 +90,30 @@ def cite(manifest: Facts, about: About) -> str:
     """Returns how to cite a set; as BibTeX, where its maker says nothing else."""
     if about.citation:
         return about.citation
-    name = re.sub(r"[{}\\]", " ", shown(about.name))
-    return (
-        f"@misc{{build-{manifest['build_id']}, title = {{{name}}}, "
-        f"year = {{{about.published:%Y}}}, version = {{{about.version}}}, "
-        f"note = {{build {manifest['build_id']} of synthfilter}}}}"
-    )
+    said = {
+        "title": about.name,
+        "author": about.creator and f"{{{_bibtex(about.creator)}}}",
+        "year": f"{about.published:%Y}",
+        "version": about.version,
+        "url": about.url,
+        "note": f"build {manifest['build_id']} of synthfilter",
+    }
+    lines = [
+        f"  {name} = {{{value if name == 'author' else _bibtex(value)}}},"
+        for name, value in said.items()
+        if value
+    ]
+    return "\n".join([f"@misc{{synthfilter-{manifest['build_id']},", *lines, "}"])
+
+
+def _bibtex(value: str) -> str:
+    """Returns a value that ends no other one."""
+    return re.sub(r"[{}\\]", " ", shown(value))
+
+
+def build_urn(build_id: Any) -> str:
+    """Returns a name for a build that no other build has."""
+    return f"urn:synthfilter:build:{quote(str(build_id), safe='')}"
 
 
 def has_synthetic(manifest: Facts) -> bool:
@@ -123,6 +142,16 @@ def language_tags(report: Facts) -> list[str]:
         if row["kept"] and row["language"] not in (None, OTHERS)
     }
     return [tag for tag in found if tag is not None]
+
+
+def source_names(report: Facts) -> list[str]:
+    """Returns the sources of the set that have a name, the largest first."""
+    rows = report.get("sources") or ()
+    return [
+        shown(row["source"])
+        for row in rows
+        if row["kept"] and row["source"] not in (None, OTHERS)
+    ]
 
 
 def generator_names(report: Facts) -> list[str]:
@@ -181,6 +210,22 @@ def tell_annotation(manifest: Facts) -> str:
         f"lists of addresses, a date before {manifest['options']['human_before']}, "
         "the detector's score. origin_evidence has all that was said."
     )
+
+
+def tell_contents(manifest: Facts) -> list[tuple[str, int, int]]:
+    """Returns how many documents of the set count as human and as synthetic.
+
+    By what they were declared as; documents that are in it twice count once.
+    """
+    found = []
+    for declared, flow in manifest["books"]["by_declared_origin"].items():
+        kept = flow.get("kept", {})
+        human, synthetic = (
+            kept.get(who, {}).get("docs", 0) for who in ("human", "synthetic")
+        )
+        if human or synthetic:
+            found.append((declared, human, synthetic))
+    return found
 
 
 def tell_threshold(manifest: Facts, report: Facts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from synthfilter.core.licenses import OTHER, UNKNOWN
+from synthfilter.core.licenses import OTHER
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
 from synthfilter.insight.about import (
     About,
@@ -17,13 +17,16 @@ from synthfilter.insight.about import (
     cite,
     describe,
     earlier_builds,
+    generator_names,
     has_human,
     has_synthetic,
     language_tags,
     shown,
+    source_names,
     source_type,
     tell_annotation,
     tell_biases,
+    tell_contents,
     tell_limits,
     tell_shares,
     tell_steps,
@@ -41,9 +44,18 @@ _SIZES = (
     (100_000_000, "10M<n<100M"),
     (1_000_000_000, "100M<n<1B"),
     (10_000_000_000, "1B<n<10B"),
+    (100_000_000_000, "10B<n<100B"),
+    (1_000_000_000_000, "100B<n<1T"),
 )
-_LARGEST = "10B<n<100B"
+_LARGEST = "n>1T"
 _MOST_ROWS = 50
+_MOST_NAMES = 10
+_NOT_STATED = "not stated"
+# Options that are told elsewhere, or change files and not the set.
+_TOLD_ELSEWHERE = frozenset(
+    "detector threshold threshold_from outside_evidence profiles max_shard_bytes "
+    "rejected_text".split()
+)
 
 
 def dataset_card(manifest: Facts, report: Facts, about: About) -> str:
@@ -60,7 +72,7 @@ def dataset_card(manifest: Facts, report: Facts, about: About) -> str:
     sections = (
         _introduction(manifest, about),
         _disclosure(manifest, report),
-        _making(manifest),
+        _making(manifest, report),
         _books(manifest),
         _sources(report, about),
         _lineage(manifest, report),
@@ -74,22 +86,25 @@ def dataset_card(manifest: Facts, report: Facts, about: About) -> str:
 
 def front_matter(manifest: Facts, report: Facts, about: About) -> dict[str, Any]:
     """Returns the metadata that the Hub reads."""
+    tags = language_tags(report)
     found: dict[str, Any] = {
-        "pretty_name": about.name,
-        "language": language_tags(report),
+        "pretty_name": shown(about.name),
+        # The Hub takes codes of ISO 639 here, and others only below.
+        "language": [*dict.fromkeys(tag.partition("-")[0] for tag in tags)],
+        "language_bcp47": tags if any("-" in tag for tag in tags) else [],
         "license": about.license.hub,
     }
-    if about.license.hub == OTHER and about.license.name not in (OTHER, UNKNOWN):
-        found["license_name"] = about.license.name
-        if about.license.url is not None:
-            found["license_link"] = about.license.url
+    if about.license.hub == OTHER and about.license.known:
+        address = about.license.name == about.license.url
+        found["license_name"] = "custom" if address else about.license.name.lower()
+        found["license_link"] = about.license.url
     creators = ["found"] * has_human(manifest)
     creators += ["machine-generated"] * has_synthetic(manifest)
     parts = written_parts(manifest)
     found |= {
         "language_creators": creators,
         "annotations_creators": ["machine-generated"],
-        "source_datasets": ["original"],
+        "source_datasets": ["extended"],
         "size_categories": [size_category(amounts(manifest)["docs"])],
         "task_categories": ["text-generation"],
         "tags": [*["synthetic"] * has_synthetic(manifest), "synthfilter", "croissant"],
@@ -134,7 +149,11 @@ def _section(title: str, *parts: str) -> str:
 
 def _introduction(manifest: Facts, about: About) -> str:
     said = paragraph(about.description) or plain(describe(manifest))
-    return f"# {plain(about.name)}\n\n{said}"
+    terms = [["licence", about.license.name if about.license.known else _NOT_STATED]]
+    terms.append(["creator", about.creator or _NOT_STATED])
+    terms.append(["version", about.version])
+    terms.append(["page", about.url or _NOT_STATED])
+    return f"# {plain(about.name)}\n\n{said}\n\n{table(['', ''], terms)}"
 
 
 def _disclosure(manifest: Facts, report: Facts) -> str:
@@ -152,13 +171,25 @@ def _disclosure(manifest: Facts, report: Facts) -> str:
     return _section(
         "Synthetic content",
         bullets([*tell_shares(manifest), *([word] if word else [])]),
+        table(
+            ["documents declared as", "#count as human", "#count as synthetic"],
+            [
+                [declared, f"{human:,}", f"{synthetic:,}"]
+                for declared, human, synthetic in tell_contents(manifest)
+            ],
+        ),
         plain(tell_annotation(manifest), 1000),
         named,
     )
 
 
-def _making(manifest: Facts) -> str:
+def _making(manifest: Facts, report: Facts) -> str:
     detector = manifest["detector"]
+    options = [
+        [name, _option(value)]
+        for name, value in manifest["options"].items()
+        if name not in _TOLD_ELSEWHERE and value not in (None, False, "", [], {})
+    ]
     return _section(
         "How it was made",
         plain(
@@ -166,10 +197,17 @@ def _making(manifest: Facts) -> str:
             f"build {manifest['build_id']}, detector {shown(detector['name'])} "
             f"(sha256 {detector['sha256']})."
         ),
-        "\n".join(f"1. {plain(step, 1000)}" for step in tell_steps(manifest, {})),
-        "All options are in `manifest.json`, all figures in `report.json`, and "
-        "`report.html` shows them.",
+        "\n".join(f"1. {plain(step, 1000)}" for step in tell_steps(manifest, report)),
+        table(["option", "value"], options),
+        "All figures are in `report.json`, and `report.html` shows them.",
     )
+
+
+def _option(value: Any) -> str:
+    """Returns an option's value as it is written on the command line."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={one}" for name, one in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _books(manifest: Facts) -> str:
@@ -199,7 +237,7 @@ def _sources(report: Facts, about: About) -> str:
         cells.append(
             [
                 shown(row["source"]),
-                "not stated" if known is None else known.name,
+                known.name if known and known.known else _NOT_STATED,
                 *(f"{count:,}" for count in counts),
             ]
         )
@@ -209,7 +247,25 @@ def _sources(report: Facts, about: About) -> str:
         "Sources",
         table(head, cells),
         f"{more:,} more are in `report.json`." if more else "",
+        "In the terms of the Data Provenance Initiative:",
+        table(["", ""], _initiative(report, about)),
     )
+
+
+def _initiative(report: Facts, about: About) -> list[list[str]]:
+    """Returns what https://www.dataprovenance.org asks of a set."""
+    sources, models = source_names(report), generator_names(report)
+    given = (about.source_licenses[s].name for s in sorted(about.source_licenses))
+    asked = {
+        "Derived from Datasets": sources,
+        "Model Generated": models,
+        "Licenses": [*dict.fromkeys(given)],
+    }
+    return [
+        [name, ", ".join(values[:_MOST_NAMES]) + ", …" * (len(values) > _MOST_NAMES)]
+        for name, values in asked.items()
+        if values
+    ]
 
 
 def _lineage(manifest: Facts, report: Facts) -> str:

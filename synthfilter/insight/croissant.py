@@ -7,10 +7,14 @@ PROV-O. Validated by mlcroissant in the tests.
 import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from synthfilter.core.licenses import License
 from synthfilter.insight.about import (
+    OTHERS,
     About,
     Facts,
+    build_urn,
     cite,
     describe,
     earlier_builds,
@@ -32,14 +36,18 @@ from synthfilter.insight.columns import (
     written_parts,
 )
 
-CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
+CONFORMS_TO = (
+    "http://mlcommons.org/croissant/1.1",
+    "http://mlcommons.org/croissant/RAI/1.0",
+)
 _PARQUET = "application/x-parquet"
 # Words of the specification, so that every reader sees the same names.
 _OWN = (
-    "arrayShape citeAs column containedIn equivalentProperty extract field fileObject "
-    "fileProperty fileSet format includes isArray isLiveDataset jsonPath key md5 "
-    "parentField path recordSet references regex repeated replace samplingRate "
-    "separator source subField transform"
+    "annotation arrayShape citeAs column containedIn equivalentProperty excludes "
+    "extract field fileObject fileProperty fileSet format includes isArray "
+    "isLiveDataset jsonPath key md5 parentField path readLines recordSet references "
+    "regex repeated replace samplingRate sdVersion separator source subField transform "
+    "unArchive"
 )
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -57,8 +65,9 @@ _CONTEXT: dict[str, Any] = {
     "name": {"@container": "@language"},
     "sc": "https://schema.org/",
 }
-# What readers would otherwise have to guess a licence from.
-_NO_LICENSE = "not stated"
+_NOT_STATED = "not stated"
+# More inputs are told by their number; the manifest has them all.
+_MOST_INPUTS = 1000
 
 
 def croissant(manifest: Facts, report: Facts, about: About) -> dict[str, Any]:
@@ -73,19 +82,20 @@ def croissant(manifest: Facts, report: Facts, about: About) -> dict[str, Any]:
     found: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": CONFORMS_TO,
-        "name": about.name,
+        "conformsTo": list(CONFORMS_TO),
+        "name": shown(about.name),
+        "identifier": build_urn(manifest["build_id"]),
         "description": about.description or describe(manifest),
         "license": _license(about.license),
-        "url": about.url,
-        "creator": {"@type": "sc:Organization", "name": about.creator or "not stated"},
+        "url": about.url or build_urn(manifest["build_id"]),
+        "creator": {"@type": "sc:Organization", "name": about.creator or _NOT_STATED},
         "datePublished": about.published.date().isoformat(),
         "version": about.version,
         "inLanguage": language_tags(report),
         "citeAs": cite(manifest, about),
         "isLiveDataset": False,
         "keywords": ["text", *["synthetic"] * has_synthetic(manifest)],
-        "digitalSourceType": source_type(manifest),
+        "digitalSourceType": _source_type(manifest),
         "isBasedOn": _based_on(report, about),
         **_provenance(manifest, report),
         **_responsibility(manifest, report, about),
@@ -95,18 +105,26 @@ def croissant(manifest: Facts, report: Facts, about: About) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, "", [])}
 
 
-def _license(found: License) -> str:
-    return found.url or (_NO_LICENSE if found.name == "unknown" else found.name)
+def _license(found: License) -> str | dict[str, str]:
+    """Returns a licence as an address, or as a work that has only a name."""
+    name = found.name if found.known else _NOT_STATED
+    return found.url or {"@type": "sc:CreativeWork", "name": name}
+
+
+def _source_type(manifest: Facts) -> dict[str, str] | None:
+    kind = source_type(manifest)
+    return None if kind is None else {"@id": f"https://schema.org/{kind}"}
 
 
 def _based_on(report: Facts, about: About) -> list[dict[str, Any]]:
     """Returns the sources, and their licences where somebody has said them."""
     sources = []
     for row in report.get("sources") or ():
-        if row["source"] is None or not row["kept"]:
+        if row["source"] in (None, OTHERS) or not row["kept"]:
             continue
         known = about.source_licenses.get(row["source"])
-        found = {"@type": "sc:CreativeWork", "name": shown(row["source"])}
+        found: dict[str, Any] = {"@type": "sc:CreativeWork"}
+        found["name"] = shown(row["source"])
         sources.append(found if known is None else found | {"license": _license(known)})
     return sources
 
@@ -116,16 +134,17 @@ def _provenance(manifest: Facts, report: Facts) -> dict[str, Any]:
     run = report["run"]
     start = datetime.datetime.fromisoformat(run["started"])
     end = start + datetime.timedelta(seconds=run["seconds"])
-    inputs = [
+    files = manifest["inputs"]
+    inputs = [_input(file) for file in files[:_MOST_INPUTS]]
+    if len(files) > _MOST_INPUTS:
+        more = f"{len(files) - _MOST_INPUTS:,} more files, see manifest.json"
+        inputs.append({"@type": "prov:Entity", "prov:label": more})
+    builds = [
         {
             "@type": "prov:Entity",
-            "prov:label": shown(file["path"]),
-            "prov:value": f"{file['declared']}, fingerprint {file['fingerprint']}",
+            "@id": build_urn(build),
+            "prov:label": f"build {shown(build)}: {said}",
         }
-        for file in manifest["inputs"]
-    ]
-    builds = [
-        {"@type": "prov:Entity", "prov:label": f"build {shown(build)}: {said}"}
         for build, said in earlier_builds(report).items()
     ]
     return {
@@ -133,13 +152,22 @@ def _provenance(manifest: Facts, report: Facts) -> dict[str, Any]:
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
             "prov:label": f"build {manifest['build_id']}",
-            "prov:startedAtTime": start.isoformat(),
+            "prov:startedAtTime": start.isoformat(timespec="seconds"),
             "prov:endedAtTime": end.isoformat(timespec="seconds"),
             "prov:wasAssociatedWith": {
                 "@type": "prov:SoftwareAgent",
                 "prov:label": f"synthfilter {manifest['synthfilter_version']}",
             },
         },
+    }
+
+
+def _input(file: Facts) -> dict[str, str]:
+    told = f"{file['declared']}, {file['rows']:,} rows"
+    return {
+        "@type": "prov:Entity",
+        "prov:label": shown(file["path"]),
+        "prov:value": f"{told}, fingerprint {file['fingerprint']}",
     }
 
 
@@ -150,14 +178,19 @@ def _responsibility(manifest: Facts, report: Facts, about: About) -> dict[str, A
     named = generator_names(report)
     made = f" Generators named: {', '.join(named)}." if named else ""
     return {
+        # Not in RAI 1.0, but what conferences have come to ask for.
+        "rai:hasSyntheticData": has_synthetic(manifest),
+        "rai:dataCollectionType": ["Secondary Data analysis"],
         "rai:dataCollection": "Files of text that the maker of the set named: "
         f"{len(manifest['inputs']):,}, with {manifest['books']['read']:,} documents."
         f"{made}",
         "rai:dataPreprocessingProtocol": steps,
-        "rai:dataManipulationProtocol": " ".join(steps),
-        "rai:dataAnnotationProtocol": [tell_annotation(manifest)],
+        "rai:dataManipulationProtocol": "No text was changed. Origin, score, content "
+        "hash and build were added to each document.",
+        "rai:dataAnnotationProtocol": tell_annotation(manifest),
         "rai:machineAnnotationTools": [
-            f"{shown(detector['name'])}, sha256 {detector['sha256']}"
+            f"synthfilter {manifest['synthfilter_version']}",
+            f"{shown(detector['name'])}, sha256 {detector['sha256']}",
         ],
         "rai:dataBiases": tell_biases(manifest, report),
         "rai:dataLimitations": [
@@ -212,8 +245,8 @@ def _record_set(part: Part) -> dict[str, Any]:
                 "extract": {"column": field.name},
             },
         }
-        if str(field.type).startswith("list"):
-            found["repeated"] = True
+        if pa.types.is_list(field.type):
+            found |= {"isArray": True, "arrayShape": "-1"}
         fields.append(found)
     return {
         "@type": "cr:RecordSet",

@@ -12,7 +12,7 @@ _MARKUP = re.compile(
     r"[\\`*\[\]|~$@]|(?<![a-z0-9])_|_(?![a-z0-9])|:(?=//)|(?<=\bwww)\.", re.I
 )
 # And what begins a heading, a list or a rule, or ends one.
-_AT_START = re.compile(r"^(?=[#+=-])|^\d+(?=[.)])")
+_AT_START = re.compile(r"^(?=[#+=-])|^\d+(?=[.)](?:\s|$))")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
