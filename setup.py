@@ -64,6 +64,7 @@ setup(
             "deltalake>=1.6,<2",
             "datasets>=3",  # what cards and Croissant files are read by
             "mlcroissant>=1.1",
+            "markdown-it-py>=3",  # shows whether names are markup
             "duckdb>=1.1",  # other engines that read a ledger
             "polars>=1.20",
             "openlineage-python>=1.54,<2",

@@ -1,5 +1,7 @@
 """Cards and Croissant files of real builds, read by the libraries they are for."""
 
+import dataclasses
+import datetime
 import os
 import re
 from pathlib import Path
@@ -12,8 +14,15 @@ import polars
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from synthfilter.core import schema
+from synthfilter.core.licenses import parse_license
+from synthfilter.core.text import printable
+from synthfilter.insight.about import About
+from synthfilter.insight.card import dataset_card, front_matter, size_category
+from synthfilter.insight.croissant import croissant
 from synthfilter.outputs.manifest import read_manifest
 
 WORDS = "river stone harvest letter engine winter garden copper window silver".split()
@@ -69,7 +78,21 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield datasets
 
 
-def front_matter(folder: Path) -> tuple[dict[str, Any], str]:
+RUN = {"started": "2026-05-04T03:02:01+00:00", "seconds": 1.5}
+ABOUT = About(
+    name="A set",
+    description="",
+    license=parse_license("unknown", "license"),
+    source_licenses={},
+    creator=None,
+    url=None,
+    version="1.0.0",
+    citation="",
+    published=datetime.datetime(2026, 5, 4),
+)
+
+
+def card_of(folder: Path) -> tuple[dict[str, Any], str]:
     """Returns the metadata of a card and its text."""
     _, front, text = re.split(
         "^---\n", (folder / "README.md").read_text(), maxsplit=2, flags=re.M
@@ -100,7 +123,7 @@ def test_datasets_loads_the_set_alone_and_the_rest_by_name(
 def test_the_features_of_the_card_are_those_of_the_files(
     built: Any, offline: Any
 ) -> None:
-    front, _ = front_matter(built.path / "out")
+    front, _ = card_of(built.path / "out")
     infos = {info["config_name"]: info for info in front["dataset_info"]}
     assert set(infos) == {"default", "rejected", "dead_letter"}
     for name, info in infos.items():
@@ -134,7 +157,7 @@ def test_the_hub_s_own_library_reads_the_front_matter(built: Any) -> None:
 
 def test_the_card_discloses_what_is_synthetic_and_who_made_it(built: Any) -> None:
     manifest = read_manifest(str(built.path / "out"))
-    _, text = front_matter(built.path / "out")
+    _, text = card_of(built.path / "out")
     shares = manifest["shares"]
     assert f"Estimated, with what the detector missed: {shares['estimated']:.2%}" in (
         text.replace("\\", "")
@@ -150,13 +173,13 @@ def test_a_source_that_is_nearly_gone_is_told_whatever_took_it(workshop: Any) ->
     workshop.write("human/a", ["", *[""] * 29, prose(1)], source=["gone"] * 31)
     workshop.write("human/b", [prose(2)] * 30, source=["copied"] * 30)
     workshop.build()
-    _, text = front_matter(workshop.path / "out")
+    _, text = card_of(workshop.path / "out")
     assert "source gone, 1 are left; most went for other reasons than copies" in text
     assert "source copied, 1 are left; most went as copies of other" in text
 
 
 def test_hostile_names_are_no_markup(built: Any) -> None:
-    front, text = front_matter(built.path / "out")
+    front, text = card_of(built.path / "out")
     assert front["pretty_name"] == f"A set {SHOWN}"
     text = re.sub("```.*?```", "", text, flags=re.S)  # code is shown as it is
     assert "<script" not in text
@@ -238,13 +261,101 @@ def test_duckdb_and_polars_read_the_set(built: Any) -> None:
     assert found["len"].sum() == rows
 
 
+@given(st.text())
+@example("a\n---\nb")
+@example("--- # !!python/object:x {y: [")
+@example("'\"\\u2028\u0085\ufeff")
+def test_no_name_breaks_the_front_matter(built: Any, name: str) -> None:
+    from huggingface_hub import DatasetCard
+
+    manifest = read_manifest(str(built.path / "out"))
+    about = dataclasses.replace(ABOUT, name=name, creator=name, citation=name)
+    card = DatasetCard(dataset_card(manifest, {}, about))
+    assert card.data.pretty_name == printable(name, 200)
+    assert card.data.size_categories == ["n<1K"]
+    assert [line for line in card.text.splitlines() if line.startswith("# ")]
+
+
+def test_without_a_report_the_card_says_what_the_manifest_knows(built: Any) -> None:
+    manifest = read_manifest(str(built.path / "out"))
+    front = front_matter(manifest, {}, ABOUT)
+    assert "language" not in front
+    text = dataset_card(manifest, {}, ABOUT)
+    assert "## Sources" not in text
+    assert "| licence | not stated |" in text
+    assert f"| synthetic_fraction | {manifest['options']['synthetic_fraction']} |" in (
+        text
+    )
+    assert "@misc{synthfilter-" in text
+
+
+def test_a_citation_names_the_maker_the_year_and_the_page(built: Any) -> None:
+    manifest = read_manifest(str(built.path / "out"))
+    about = dataclasses.replace(ABOUT, creator="An {archive", url="https://a.org")
+    said = croissant(manifest, {"run": RUN}, about)["citeAs"]
+    assert said.splitlines()[1:-2] == [
+        "  title = {A set},",
+        "  author = {{An  archive}},",
+        "  year = {2026},",
+        "  version = {1.0.0},",
+        "  url = {https://a.org},",
+    ]
+    assert said.count("{") == said.count("}")
+
+
+def test_licences_that_the_hub_does_not_have_are_named_and_linked(built: Any) -> None:
+    manifest = read_manifest(str(built.path / "out"))
+    for said, name in (("0BSD", "0bsd"), ("https://a.org/terms", "custom")):
+        found = parse_license(said, "license")
+        front = front_matter(manifest, {}, dataclasses.replace(ABOUT, license=found))
+        assert front["license"] == "other"
+        assert (front["license_name"], front["license_link"]) == (name, found.url)
+
+
+def test_thousands_of_inputs_are_told_by_their_number(built: Any) -> None:
+    manifest = read_manifest(str(built.path / "out"))
+    (first, *_) = manifest["inputs"]
+    manifest["inputs"] = [first] * 2500
+    derived = croissant(manifest, {"run": RUN}, ABOUT)["prov:wasDerivedFrom"]
+    assert len(derived) == 1001
+    assert derived[-1]["prov:label"] == "1,500 more files, see manifest.json"
+    assert "2,450 more are in `manifest.json`." in dataset_card(manifest, {}, ABOUT)
+
+
+def test_earlier_builds_are_part_of_the_lineage(built: Any) -> None:
+    manifest = read_manifest(str(built.path / "out"))
+    hits = [{"build_id": "feed", "docs": 2}, {"build_id": "a|b>", "docs": 1}]
+    novelty = {"novelty": {"against": "feed"}}
+    report = {"run": RUN, "ledger_hits": hits, "diversity": novelty}
+    said = {
+        entity["@id"]: entity["prov:label"]
+        for entity in croissant(manifest, report, ABOUT)["prov:wasDerivedFrom"]
+        if "@id" in entity
+    }
+    assert said == {
+        "urn:synthfilter:build:feed": "build feed: 2 documents left out as used "
+        "there; novelty was measured against it",
+        "urn:synthfilter:build:a%7Cb%3E": "build a|b>: 1 document left out as used "
+        "there",
+    }
+    assert "- build feed: 2 documents left out" in dataset_card(manifest, report, ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**12, "n>1T")],
+)
+def test_sizes_are_those_of_the_hub(rows: int, name: str) -> None:
+    assert size_category(rows) == name
+
+
 def test_what_the_card_says_makes_no_other_set(built: Any) -> None:
     first = built.build("plain")
     second = built.build("told", name="x", license="mit", description="Two\n\nparts.")
     assert first["build_id"] == second["build_id"]
-    front, text = front_matter(built.path / "plain")
+    front, text = card_of(built.path / "plain")
     assert (front["pretty_name"], front["license"]) == ("plain", "unknown")
-    _, text = front_matter(built.path / "told")
+    _, text = card_of(built.path / "told")
     assert "Two\n\nparts" in text
 
 

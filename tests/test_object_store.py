@@ -76,6 +76,7 @@ def test_a_bucket_gives_the_set_that_the_disk_gives(
         assert [f["sha256"] for f in remote[kind]] == [f["sha256"] for f in local[kind]]
     below = storage.list_below(f"{bucket}/out{workers}/set")
     assert not any(name.endswith("_unfinished_build.json") for name in below)
+    assert {"README.md", "croissant.json"} <= {name.split("/")[-1] for name in below}
     if workers == 1:
         assert main(["verify", f"{bucket}/out1/set", "--full"]) == 0
 
