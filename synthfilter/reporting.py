@@ -64,7 +64,7 @@ def tell_maker(
       folder: Of the build; the set has its name if it has no other.
       published: When the set was made.
     """
-    place = os.path.realpath(folder) if storage.is_local(folder) else folder
+    place = os.path.abspath(folder) if storage.is_local(folder) else folder
     name = options.name or place.rstrip("/").rpartition("/")[2] or folder
     said = options.source_licenses
     return About(

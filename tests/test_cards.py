@@ -17,6 +17,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from synthfilter.build_options import CardOptions
 from synthfilter.core import schema
 from synthfilter.core.licenses import parse_license
 from synthfilter.core.text import printable
@@ -24,6 +25,7 @@ from synthfilter.insight.about import About
 from synthfilter.insight.card import dataset_card, front_matter, size_category
 from synthfilter.insight.croissant import croissant
 from synthfilter.outputs.manifest import read_manifest
+from synthfilter.reporting import tell_maker
 
 WORDS = "river stone harvest letter engine winter garden copper window silver".split()
 HOSTILE = "---\n| `x` | <script>alert(1)</script> [y](javascript:z) \u202e ${HOME}"
@@ -339,6 +341,20 @@ def test_earlier_builds_are_part_of_the_lineage(built: Any) -> None:
         "there",
     }
     assert "- build feed: 2 documents left out" in dataset_card(manifest, report, ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("a/set/", "set"),
+        ("a/set/.", "set"),
+        ("a/set/b/..", "set"),
+        ("s3://papers/set/", "set"),
+        ("s3://papers", "papers"),
+    ],
+)
+def test_a_set_without_a_name_has_that_of_its_folder(folder: str, name: str) -> None:
+    assert tell_maker(CardOptions(), folder, ABOUT.published).name == name
 
 
 @pytest.mark.parametrize(
