@@ -331,10 +331,15 @@ class CardOptions:
 
     def check_card(self) -> None:
         """Raises UserError for a value that cannot be."""
+        for option in dataclasses.fields(CardOptions):
+            check_utf8(option.name, getattr(self, option.name))
         licenses.parse_license(self.license or licenses.UNKNOWN, "license")
         for said in self.source_licenses.values():
+            check_utf8("source_licenses", said)
             licenses.parse_license(said, "source_licenses")
-        if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", self.data_version):
+        if not re.fullmatch(
+            r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", self.data_version, re.A
+        ):
             raise UserError(
                 f"data_version must be like 1.0.0, got {self.data_version!r}"
             )
@@ -370,6 +375,14 @@ def check_least(name: str, value: int) -> None:
     """Raises UserError unless the value is at least 1."""
     if value < 1:
         raise UserError(f"{name} must be at least 1, got {value}")
+
+
+def check_utf8(name: str, said: object) -> None:
+    """Raises UserError for text that came from bytes that are no UTF-8."""
+    try:
+        f"{said}".encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name} must be UTF-8 text, got {said!r:.100}") from error
 
 
 def check_words(name: str, words: Optional[int]) -> None:

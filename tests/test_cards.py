@@ -382,6 +382,7 @@ def test_what_the_card_says_makes_no_other_set(built: Any) -> None:
         ({"source_licenses": ["wiki=?"]}, "source_licenses expects an SPDX or"),
         ({"data_version": "1"}, "data_version must be like 1.0.0, got '1'"),
         ({"url": "example.org"}, "url must begin with https://, got 'example.org'"),
+        ({"creator": "caf\udce9"}, "creator must be UTF-8 text, got 'caf\\udce9'"),
     ],
 )
 def test_bad_options_are_one_line(
