@@ -291,6 +291,17 @@ def test_without_a_report_the_card_says_what_the_manifest_knows(built: Any) -> N
     assert "@misc{synthfilter-" in text
 
 
+def test_an_option_of_zero_is_told_and_one_that_asks_nothing_is_not(
+    built: Any,
+) -> None:
+    manifest = read_manifest(str(built.path / "out"))
+    manifest["options"] |= {"max_generation": 0, "max_uses": None, "replace": False}
+    text = dataset_card(manifest, {}, ABOUT)
+    assert "| max_generation | 0 |" in text
+    assert "| max_uses |" not in text
+    assert "| replace |" not in text
+
+
 def test_a_citation_names_the_maker_the_year_and_the_page(built: Any) -> None:
     manifest = read_manifest(str(built.path / "out"))
     about = dataclasses.replace(ABOUT, creator="An {archive", url="https://a.org")

@@ -188,7 +188,7 @@ def _making(manifest: Facts, report: Facts) -> str:
     options = [
         [name, _option(value)]
         for name, value in manifest["options"].items()
-        if name not in _TOLD_ELSEWHERE and value not in (None, False, "", [], {})
+        if name not in _TOLD_ELSEWHERE and _is_set(value)
     ]
     return _section(
         "How it was made",
@@ -201,6 +201,11 @@ def _making(manifest: Facts, report: Facts) -> str:
         table(["option", "value"], options),
         "All figures are in `report.json`, and `report.html` shows them.",
     )
+
+
+def _is_set(value: Any) -> bool:
+    """Returns whether an option asks for something; a zero does."""
+    return value is not False and value not in (None, "", [], {})
 
 
 def _option(value: Any) -> str:
