@@ -114,12 +114,12 @@ def _near_note(report: Report) -> str:
 
 
 def _clusters_table(clusters: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ["one of the copies", "source", "copies", "at least", "near", "hash"]
+    columns = ["one of the copies", "source", "copies", "near", "hash"]
     rows = [
         [
             name_of(row.get("id")),
             name_of(row.get("source")),
-            *(whole(row.get(name)) for name in ("copies", "at_least", "near")),
+            *(whole(row.get(name)) for name in ("copies", "near")),
             name_of(row.get("content_hash"), 40),
         ]
         for row in clusters
@@ -175,9 +175,24 @@ def mixture_section(report: Report) -> Section:
                 "Groups before and after, repeated documents counted each time",
                 ["group", *wanted, *(["asked"] if asked else [])],
                 rows,
-            )
+            ),
+            *_generators(report),
         ],
     )
+
+
+def _generators(report: Report) -> list[Table]:
+    """Returns which models are named as authors of what is in the set."""
+    found = rows_of(report, "generators")
+    if not found:
+        return []
+    shown, more = limited(found)
+    rows = [
+        [name_of(row["generator"]), whole(row["docs"]), whole(row["words"])]
+        for row in shown
+    ]
+    columns = ["generator", "documents", "words"]
+    return [Table(f"Generators of synthetic documents in the set{more}", columns, rows)]
 
 
 def conflicts_section(report: Report) -> Section:
@@ -253,19 +268,14 @@ def dead_letters_section(report: Report) -> Section:
     return Section(
         "dead-letters",
         title,
-        "Records that could not be read, with one place of each cause. Look there, "
-        "and in dead_letter/, before you trust the rest of that file.",
+        "Records that could not be read; numbers in a cause are left out. Look for "
+        "their files among the samples and in dead_letter/, before you trust the rest.",
         tables=[
             Table(
                 f"By cause{more}",
-                ["cause", "documents", "such as in", "there"],
+                ["cause", "documents"],
                 [
-                    [
-                        name_of(row.get("cause"), 300),
-                        whole(row.get("docs")),
-                        name_of(row.get("file")),
-                        name_of(row.get("position")),
-                    ]
+                    [name_of(row.get("cause"), 300), whole(row.get("docs"))]
                     for row in shown
                 ],
                 shown=True,

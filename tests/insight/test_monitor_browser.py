@@ -1,13 +1,11 @@
 """The page of a trend in a real browser: nothing blocked, nothing hanging over."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from synthfilter.insight.monitor import measure_trend
 from synthfilter.insight.monitor_page import monitor_page
@@ -17,30 +15,6 @@ Make = Callable[..., list[dict[str, Any]]]
 HOSTILE = "<img src=x onerror=\"document.title = 'gone'\"></td>\u202e&amp;"
 # What turns text around is replaced.
 SHOWN = HOSTILE.replace("\u202e", "\ufffd")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-# What the policy of a page refuses is an event; here they are kept.
-LISTEN = """
-window.refused = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  window.refused.push(`${event.violatedDirective} ${event.blockedURI}`));
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; skips the test, with the reason, where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    named = os.environ.get("SYNTHFILTER_CHROMIUM")
-    path = named or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip(
-            f"no {' or '.join(names)} on this machine; install one, or name one in "
-            "SYNTHFILTER_CHROMIUM"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -63,7 +37,7 @@ def page_of_a_drift(make_reports: Make, tmp_path: Path) -> str:
 
 
 def test_it_shows_charts_tables_and_alarms_at_any_width(
-    browser: Browser, page_of_a_drift: str
+    browser: Browser, listen: str, page_of_a_drift: str
 ) -> None:
     wrong: list[str] = []
 
@@ -73,7 +47,7 @@ def test_it_shows_charts_tables_and_alarms_at_any_width(
     for width, scheme in ((1280, "light"), (390, "dark")):
         size = {"width": width, "height": 900}
         context = browser.new_context(viewport=size, color_scheme=scheme)
-        context.add_init_script(LISTEN)
+        context.add_init_script(listen)
         page: Page = context.new_page()
         page.on("pageerror", note)
         page.on("console", note)
@@ -105,10 +79,10 @@ def test_it_shows_charts_tables_and_alarms_at_any_width(
 
 
 def test_the_policy_would_refuse_what_got_in(
-    browser: Browser, page_of_a_drift: str
+    browser: Browser, listen: str, page_of_a_drift: str
 ) -> None:
     with browser.new_context() as context:
-        context.add_init_script(LISTEN)
+        context.add_init_script(listen)
         page = context.new_page()
         page.goto(page_of_a_drift)
         title, refused = page.evaluate(

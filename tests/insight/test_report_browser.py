@@ -1,22 +1,15 @@
 """The page of a build in a real browser: it is read, searched and printed; no more."""
 
 import itertools
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from synthfilter.insight.report_page import report_page
 
-LISTEN = """
-window.refused = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  window.refused.push(`${event.violatedDirective} ${event.blockedURI}`));
-"""
 HOSTILE = [
     "<script>document.title = 'gone'</script>",
     '" onmouseover="alert(1)',
@@ -26,25 +19,7 @@ HOSTILE = [
     "javascript:alert(1)",
     "日本語の長い名前のソースです",
 ]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; skips the test, with the reason, where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    named = os.environ.get("SYNTHFILTER_CHROMIUM")
-    path = named or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip(
-            f"no {' or '.join(names)} on this machine; install one, or name one in "
-            "SYNTHFILTER_CHROMIUM"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +34,7 @@ def pages(make_report: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(browser: Browser, pages: Path) -> Iterator[Open]:
+def open_page(browser: Browser, listen: str, pages: Path) -> Iterator[Open]:
     """Opens a page in a browser profile of its own; nothing may go wrong on it."""
     contexts, opened, wrong = [], [], []
 
@@ -67,7 +42,7 @@ def open_page(browser: Browser, pages: Path) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, **options
         )
-        context.add_init_script(LISTEN)
+        context.add_init_script(listen)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -260,3 +261,37 @@ def test_contrast_is_enough_to_read(theme: str) -> None:
         assert contrast(found[text], found["warn-ground"]) >= 4.5
     for drawn in ("human", "synthetic", "unknown", "core", "series-4", "series-5"):
         assert contrast(found[drawn], found["ground"]) >= 3
+
+
+def shape_of(found: Any) -> dict[str, set[str]]:
+    """The names in each part of a report that is a list of rows, and in the whole."""
+    shapes = {"": set(found)}
+    for name, value in found.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        for key, rows in inner.items():
+            if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+                shapes[f"{name}.{key}"] = {each for row in rows for each in row}
+    return shapes
+
+
+def test_the_made_up_report_has_what_a_build_writes(
+    make_report: Any, workshop: Any
+) -> None:
+    texts = [" ".join(f"w{i * j % 97}" for j in range(40)) for i in range(1, 60)]
+    workshop.write("human/a", [*texts[:40], *texts[:30], ""], source=["x"] * 71)
+    workshop.write("synthetic/b", texts[40:], generator=["m"] * 19)
+    (workshop.path / "crawl.jsonl").write_text("{broken\n")
+    options = {"ledger": str(workshop.path / "ledger"), "max_uses": 1}
+    options["unknown"] = str(workshop.path / "crawl.jsonl")
+    workshop.build(**options)
+    workshop.build("next", seed=1, previous=str(workshop.path / "out"), **options)
+    real = orjson.loads((workshop.path / "next/report.json").read_bytes())
+    made = make_report(1000)
+    shapes = shape_of(made), shape_of(real)
+    assert shapes[0][""] == shapes[1][""]
+    both = shapes[0].keys() & shapes[1].keys()
+    assert {"sources.", "samples.", "clusters.largest", "dead_letters."} <= both
+    assert {name: shapes[0][name] for name in both} == {
+        name: shapes[1][name] for name in both
+    }
+    assert made["diversity"].keys() == real["diversity"].keys()

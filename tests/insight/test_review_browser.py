@@ -1,26 +1,18 @@
 """People judge documents in a real browser, from a file, and the verdicts arrive."""
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from synthfilter.cli import main
 from synthfilter.insight.review_page import PageDocument, review_page
 from synthfilter.ledger.verdicts import read_verdicts
 
-# What the policy of a page refuses is an event; here they are kept.
-LISTEN = """
-window.refused = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  window.refused.push(`${event.violatedDirective} ${event.blockedURI}`));
-"""
 Open = Callable[..., Page]
 PROSE = "The harbour was quiet, and the letters of the morning had not come. "
 HOSTILE = [
@@ -33,42 +25,14 @@ HOSTILE = [
 ]
 
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; skips the test, with the reason, where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    named = os.environ.get("SYNTHFILTER_CHROMIUM")
-    path = named or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip(
-            f"no {' or '.join(names)} on this machine; install one, or name one in "
-            "SYNTHFILTER_CHROMIUM"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser, listen: str) -> Iterator[Callable[..., Page]]:
     """Opens a page in a browser profile of its own; nothing may go wrong on it."""
     contexts, pages, wrong = [], [], []
 
     def open_page(address: str, **options: Any) -> Page:
         context = browser.new_context(**options)
-        context.add_init_script(LISTEN)
+        context.add_init_script(listen)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -307,9 +271,11 @@ def test_hostile_text_is_text(open_page: Open, tmp_path: Path) -> None:
     )
 
 
-def test_the_policy_would_refuse_what_got_in(browser: Browser, tmp_path: Path) -> None:
+def test_the_policy_would_refuse_what_got_in(
+    browser: Browser, listen: str, tmp_path: Path
+) -> None:
     with browser.new_context() as context:
-        context.add_init_script(LISTEN)
+        context.add_init_script(listen)
         page = context.new_page()
         page.goto(write_page(tmp_path, ["one"]))
         html, title, refused = page.evaluate(
