@@ -85,7 +85,7 @@ def compare_builds(first: str, second: str, examples: int = 0) -> dict[str, Any]
     manifests = (read_manifest(first), read_manifest(second))
     digests = [manifest["content_digest"] for manifest in manifests]
     turnover = compare_texts(folders, manifests, examples)
-    reports = [_read_report(folder) for folder in folders]
+    before, after = (_read_report(folder) for folder in folders)
     try:
         return {
             "builds": [manifest["build_id"] for manifest in manifests],
@@ -96,7 +96,7 @@ def compare_builds(first: str, second: str, examples: int = 0) -> dict[str, Any]
             "books": _rows(compare_books(*manifests)),
             "shares": _rows(compare_shares(*manifests)),
             "figures": _rows(
-                compare_figures(*reports) if all(reports) else []  # type: ignore[arg-type]
+                compare_figures(before, after) if before and after else []
             ),
             "texts": {
                 "both": turnover.both,

@@ -14,7 +14,7 @@ from rich.text import Text
 from synthfilter.console import Reporter, count
 from synthfilter.core import storage
 from synthfilter.core.errors import CHECK_FAILED, UserError
-from synthfilter.core.reports import REPORT, read_report
+from synthfilter.core.reports import REPORT, read_report, started_of
 from synthfilter.core.text import printable
 from synthfilter.insight.charts import check_charts
 from synthfilter.insight.monitor import (
@@ -24,7 +24,6 @@ from synthfilter.insight.monitor import (
     judge_rules,
     measure_trend,
     parse_rule,
-    start_of,
     tell_alarm,
     tell_value,
     trend_as_json,
@@ -189,7 +188,7 @@ def read_dated_report(path: str) -> Report:
     if not isinstance(report.get("build_id"), str):
         raise UserError(f"{path}: the report has no build_id")
     try:
-        start_of(report)
+        started_of(report)
     except (ValueError, OverflowError) as error:
         raise UserError(
             f"{path}: run.started must be a time such as 2026-03-01T12:30:00Z"

@@ -1,5 +1,8 @@
 """What lies beside a build's data: names of files, and how its report is read."""
 
+import datetime
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -22,6 +25,21 @@ def report_path(place: str) -> str:
       place: Output folder of a build, or the report itself.
     """
     return place if place.endswith(".json") else storage.join(place, REPORT)
+
+
+def started_of(report: Mapping[str, Any]) -> datetime.datetime:
+    """Returns when the build of a report started, in UTC; so it is without a zone.
+
+    Raises:
+      ValueError: the report does not say, or not as a time.
+    """
+    run = report.get("run")
+    said = str(run.get("started") if isinstance(run, Mapping) else None)
+    # Python 3.10 reads no Z.
+    found = datetime.datetime.fromisoformat(re.sub("[zZ]$", "+00:00", said))
+    if found.tzinfo is None:
+        return found.replace(tzinfo=datetime.timezone.utc)
+    return found.astimezone(datetime.timezone.utc)
 
 
 def read_report(place: str) -> dict[str, Any]:

@@ -105,14 +105,12 @@ def estimate_keys(sample: Sample, normal: float = 1.645) -> tuple[float, float, 
 def share_unseen(sample: Sample, seen: Sample) -> float | None:
     """Returns which share of the keys of a sample another set does not have.
 
-    None where the two have no key in common to judge by: one of them kept nothing.
+    Judged by the keys that both would have kept; None where the sample has none.
     """
     below = min(sample.below, seen.below)
-    mine = (
-        sample.hashes[: np.searchsorted(sample.hashes, below)]
-        if below < ALL
-        else (sample.hashes)
-    )
+    mine = sample.hashes
+    if below < ALL:
+        mine = mine[: np.searchsorted(mine, np.uint64(below))]
     if not len(mine):
         return None
     return 1 - float(np.isin(mine, seen.hashes).mean())
@@ -170,16 +168,23 @@ def make_tally(names: pa.Array, counts: np.ndarray, most: int) -> Tally:
       counts: int64 [names, columns].
       most: How many names to keep.
     """
-    coded = names.dictionary_encode()
     sample = make_sample(hash_names(names), counts, most)
-    known = dict(
-        zip(
-            hash_names(coded.dictionary).tolist(),
-            coded.dictionary.to_pylist(),
-            strict=True,
-        )
+    return Tally(sample, names_among(names, sample.hashes))
+
+
+def names_among(names: pa.Array, keys: np.ndarray) -> dict[int, str | None]:
+    """Returns which names have the wanted keys, by key.
+
+    Args:
+      names: Strings; they may repeat.
+      keys: Of `core.hashing.hash_names`.
+    """
+    found = names.unique()
+    hashed = hash_names(found)
+    rows = np.flatnonzero(np.isin(hashed, keys))
+    return dict(
+        zip(hashed[rows].tolist(), found.take(pa.array(rows)).to_pylist(), strict=True)
     )
-    return Tally(sample, {key: known.get(key) for key in sample.hashes.tolist()})
 
 
 def add_tallies(parts: Iterable[Tally], most: int) -> Tally:

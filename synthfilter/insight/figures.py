@@ -22,6 +22,7 @@ from synthfilter.core.samples import (
     make_sample,
     make_tally,
     merge_samples,
+    names_among,
     no_tally,
 )
 from synthfilter.core.schema import ORIGIN_NAMES, Origin, Reason
@@ -104,7 +105,7 @@ class Figures:
     months: np.ndarray = dataclasses.field(default_factory=_nothing)
     before: np.ndarray = dataclasses.field(default_factory=_nothing)
     sources: np.ndarray = dataclasses.field(default_factory=_nothing)
-    source_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    source_names: Mapping[int, str | None] = dataclasses.field(default_factory=dict)
     languages: Tally = dataclasses.field(default_factory=lambda: no_tally(3))
     generators: Tally = dataclasses.field(default_factory=lambda: no_tally(2))
     causes: Tally = dataclasses.field(default_factory=lambda: no_tally(1))
@@ -124,7 +125,7 @@ def add_figures(parts: Iterable[Figures]) -> Figures:
     parts = list(parts) or [Figures()]
     if len(parts) == 1:
         return parts[0]
-    names: dict[int, str] = {}
+    names: dict[int, str | None] = {}
     for part in parts:
         names |= part.source_names
 
@@ -186,7 +187,7 @@ def measure_facts(
         ),
         before=_amounts(decisions, group, groups),
         sources=_count_sources(keys, origin, reason, sources),
-        source_names=_names_among(names, sources),
+        source_names=names_among(names, sources),
         languages=make_tally(
             facts.column(schema.LANGUAGE),
             _read_and_kept(origin, kept),
@@ -318,15 +319,6 @@ def _count_sources(
     return np.stack([np.bincount(row, part, size) for part in counts.T], axis=1).astype(
         np.int64
     )
-
-
-def _names_among(names: pa.Array, sources: np.ndarray) -> dict[int, str]:
-    """Returns the names of those sources by their keys."""
-    found = names.unique()
-    keys = hash_names(found)
-    mine = np.isin(keys, sources).tolist()
-    pairs = zip(keys.tolist(), found.to_pylist(), mine, strict=True)
-    return {key: name for key, name, wanted in pairs if wanted and name is not None}
 
 
 def _causes(dead: pa.RecordBatch) -> Tally:

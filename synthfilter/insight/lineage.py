@@ -11,6 +11,7 @@ from typing import Any, Optional
 import pyarrow as pa
 
 from synthfilter.core import schema, storage
+from synthfilter.core.reports import started_of
 
 NAMESPACE = "synthfilter"
 JOB = "build"
@@ -219,14 +220,10 @@ def _field(column: pa.Field) -> dict[str, str]:
 
 def _started(report: Optional[Mapping[str, Any]]) -> Optional[datetime.datetime]:
     """Returns when a build started, None where no report says so."""
-    said = ((report or {}).get("run") or {}).get("started")
-    if not isinstance(said, str):
-        return None
     try:
-        found = datetime.datetime.fromisoformat(said)
+        return started_of(report or {})
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
 
 
 def _moment(time: datetime.datetime) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from synthfilter.core.errors import UserError
+from synthfilter.core.reports import started_of
 from synthfilter.insight.change_point import find_changes
 from synthfilter.insight.monitor_figures import (
     Report,
@@ -127,13 +128,13 @@ def order_reports(
     Of two reports of one build the later counts, or the one that was given later.
 
     Args:
-      reports: Paths and reports, which have a build id and a time (`start_of`).
+      reports: Paths and reports, which have a build id and a time (`started_of`).
     """
     latest: dict[str, tuple[Build, Report]] = {}
     notes = []
     for path, report in reports:
         build_id = str(report["build_id"])
-        build = Build(build_id, start_of(report), path, detector_of(report))
+        build = Build(build_id, started_of(report), path, detector_of(report))
         mine = (build, report)
         other = latest.get(build_id)
         if other is not None:
@@ -146,19 +147,6 @@ def order_reports(
         latest[build_id] = mine
     ordered = sorted(latest.values(), key=lambda it: (it[0].started, it[0].build_id))
     return [build for build, _ in ordered], [report for _, report in ordered], notes
-
-
-def start_of(report: Report) -> datetime.datetime:
-    """Returns when a build started; without a zone it is in UTC.
-
-    Raises:
-      ValueError: it does not say, or not as a time.
-    """
-    said = str(dig(report, "run", "started"))
-    found = datetime.datetime.fromisoformat(re.sub("[zZ]$", "+00:00", said))
-    if found.tzinfo is None:
-        return found.replace(tzinfo=datetime.timezone.utc)
-    return found.astimezone(datetime.timezone.utc)
 
 
 def measure_trend(reports: Sequence[tuple[str, Report]]) -> Trend:
