@@ -8,11 +8,10 @@ Text is read twice and never shuffled; what travels is facts, as Arrow batches.
 import dataclasses
 import datetime
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
@@ -32,22 +31,20 @@ from synthfilter.core import hashing, schema, storage
 from synthfilter.core.batches import (
     GatherBatches,
     Keyed,
-    column,
 )
 from synthfilter.core.errors import UserError
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import decide, minhash
-from synthfilter.decisions.groups import Grouping
-from synthfilter.decisions.origin import OriginRules, OutsideEvidence
+from synthfilter.decisions.origin import OutsideEvidence
 from synthfilter.decisions.summary import add_chosen
 from synthfilter.decisions.verdicts import check_max_error
 from synthfilter.detection.canary import canary_scores
 from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
-from synthfilter.evidence import evidence_key, read_outside_evidence
-from synthfilter.identity import identify_build
+from synthfilter.evidence import read_outside_evidence
+from synthfilter.identity import content_options, identify_build
 from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path, ngrams_path, signatures_path
@@ -56,6 +53,7 @@ from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
 from synthfilter.outputs import manifest
+from synthfilter.per_block import digest_block, judge_block, key_block
 from synthfilter.publish import (
     WriteShard,
     choose_shards,
@@ -64,7 +62,7 @@ from synthfilter.publish import (
 )
 from synthfilter.reasons import tell_evidence
 from synthfilter.reference import drop_shared_ngrams
-from synthfilter.reporting import Told, read_sketches, tell_maker
+from synthfilter.reporting import Publication, read_sketches, tell_maker
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
@@ -193,7 +191,6 @@ class Build(
           beats: Folder for progress, None for none.
           workers: Processes that it will run in, None if the runner decides.
         """
-        started = datetime.datetime.now(datetime.timezone.utc)
         detector = load_detector(self.detector)
         threshold = self.choose_threshold(detector)
         outside = self.outside_evidence()
@@ -238,44 +235,58 @@ class Build(
             name_groups, AsSingleton(mixed.truth)
         )
         written = self._write(chosen, found, layout, detector, threshold, beats)
+        figures = (
+            written
+            | "Figures" >> beam.Values()
+            | "AddFigures" >> beam.CombineGlobally(add_figures)
+        )
+        published = self._publication(detector, threshold, options, beats, workers)
         return (
             root
             | "Manifest" >> beam.Create([None])
             | "Commit"
             >> beam.Map(
                 commit_build,
-                AsIter(written | "Records" >> beam.Map(first_of)),
-                AsSingleton(
-                    written
-                    | "Figures" >> beam.Map(second_of)
-                    | "AddFigures" >> beam.CombineGlobally(add_figures)
-                ),
+                AsIter(written | "Records" >> beam.Keys()),
+                AsSingleton(figures),
                 AsIter(found),
                 AsSingleton(mixed.plan),
                 AsSingleton(layout),
                 AsSingleton(mixed.truth),
                 AsIter(names),
                 AsIter(mixed.archive),
-                self.output,
-                {
-                    **options,
-                    "threshold_from": threshold.source,
-                    "target_fpr": self.target_fpr,
-                },
-                {"name": detector.name, "sha256": detector.sha256},
-                self.ledger,
                 self._near_copies(capped),
-                self.grouping(),
-                Told(
-                    started,
-                    workers,
-                    threshold.values,
-                    canary_scores(detector),
-                    self.previous,
-                    beats,
-                    tell_maker(self, self.output, started),
-                ),
+                published,
             )
+        )
+
+    def _publication(
+        self,
+        detector: Detector,
+        threshold: Threshold,
+        options: Mapping[str, Any],
+        beats: Optional[str],
+        workers: Optional[int],
+    ) -> Publication:
+        """Returns what is known of the set before anything is read."""
+        started = datetime.datetime.now(datetime.timezone.utc)
+        return Publication(
+            output=self.output,
+            options={
+                **options,
+                "threshold_from": threshold.source,
+                "target_fpr": self.target_fpr,
+            },
+            detector={"name": detector.name, "sha256": detector.sha256},
+            canaries=canary_scores(detector),
+            thresholds=threshold.values,
+            grouping=self.grouping(),
+            ledger=self.ledger,
+            previous=self.previous,
+            maker=tell_maker(self, self.output, started),
+            started=started,
+            workers=workers,
+            beats=beats,
         )
 
     def _open(
@@ -528,77 +539,9 @@ def _partitions(inputs: Sequence[InputFile]) -> int:
     return 4 + sum(file.bytes for file in inputs) // _PARTITION_BYTES
 
 
-def content_options(
-    build: Build,
-    detector: Detector,
-    threshold: Threshold,
-    outside: OutsideEvidence,
-    profiles: Optional[Profiles],
-) -> dict[str, Any]:
-    """Returns what the content of a set depends on besides its input."""
-    # The threshold says it all, wherever it is from.
-    places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
-    places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
-    for told in (CardOptions, ReportOptions):
-        places |= {field.name for field in dataclasses.fields(told)}
-    options = {
-        field.name: getattr(build, field.name)
-        for field in dataclasses.fields(build)
-        if field.name not in places
-    }
-    options |= {"threshold": threshold.as_json(), "detector": detector.scores_key}
-    options["outside_evidence"] = evidence_key(outside)
-    options["profiles"] = None if profiles is None else profiles.digest
-    return options
-
-
 def tell_near_copies(capped: int, bands: int, rows: int) -> dict[str, int]:
     """Returns how near copies were sought, as it stands in the manifest."""
     return {"bands": bands, "rows": rows, "not_compared_with_all": capped}
-
-
-def first_of(pair: tuple[Any, Any]) -> Any:
-    """Returns the first of two."""
-    return pair[0]
-
-
-def second_of(pair: tuple[Any, Any]) -> Any:
-    """Returns the second of two."""
-    return pair[1]
-
-
-def key_block(block: Block) -> tuple[int, Block]:
-    """Returns the block under its key."""
-    return block.key, block
-
-
-def judge_block(
-    element: tuple[Block, pa.RecordBatch],
-    threshold: Threshold,
-    rules: OriginRules,
-    outside: OutsideEvidence,
-    keep: Sequence[str],
-    grouping: Grouping,
-) -> pa.RecordBatch:
-    """Returns the judged rows of a block; see `decide.judge_facts`."""
-    block, facts = element
-    return decide.judge_facts(
-        facts,
-        block.key,
-        block.declared,
-        threshold.of(column(facts, schema.WORDS)),
-        rules,
-        outside,
-        keep,
-        grouping,
-    )
-
-
-def digest_block(element: tuple[Block, pa.RecordBatch]) -> str:
-    """Returns the digest of all documents of a block."""
-    block, facts = element
-    hi, lo = column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
-    return hashing.content_digest(hi, lo, np.full(len(hi), block.declared, np.uint8))
 
 
 def settle_copies(

@@ -240,7 +240,7 @@ def commit_rows(
         options={"unit": "words"},
         detector={},
         inputs=[],
-        shards=written,
+        total=manifest.add_records(written),
         rows_read=totals.documents,
         limited_by=None,
     )

@@ -1,11 +1,18 @@
 """Which build this is: the same id for the same input, options and earlier builds."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 import xxhash
 
+from synthfilter.build_options import CardOptions, ReportOptions
+from synthfilter.core.profiles import Profiles
+from synthfilter.decisions.origin import OutsideEvidence
+from synthfilter.detection.detector import Detector
+from synthfilter.detection.lengths import Threshold
+from synthfilter.evidence import evidence_key
 from synthfilter.ledger.table import Ledger, list_data_files, load_table, open_ledger
 from synthfilter.version import __version__
 
@@ -20,6 +27,38 @@ class BuildIdentity(NamedTuple):
 
     build_id: str
     ledger: Optional[Ledger]
+
+
+def content_options(
+    build: Any,
+    detector: Detector,
+    threshold: Threshold,
+    outside: OutsideEvidence,
+    profiles: Optional[Profiles],
+) -> dict[str, Any]:
+    """Returns what the content of a set depends on besides its input.
+
+    Args:
+      build: The `Build`, a dataclass of options.
+      detector: That scores.
+      threshold: Of the scores.
+      outside: What is known of origins besides.
+      profiles: Of the detector or the calibration.
+    """
+    # The threshold says it all, wherever it is from.
+    places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
+    places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
+    for told in (CardOptions, ReportOptions):
+        places |= {field.name for field in dataclasses.fields(told)}
+    options = {
+        field.name: getattr(build, field.name)
+        for field in dataclasses.fields(build)
+        if field.name not in places
+    }
+    options |= {"threshold": threshold.as_json(), "detector": detector.scores_key}
+    options["outside_evidence"] = evidence_key(outside)
+    options["profiles"] = None if profiles is None else profiles.digest
+    return options
 
 
 def identify_build(

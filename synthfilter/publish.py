@@ -50,7 +50,7 @@ from synthfilter.outputs.manifest import ShardRecord, add_records
 from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
 from synthfilter.outputs.uses import read_written, write_uses
-from synthfilter.reporting import Told, show_report, write_report
+from synthfilter.reporting import Publication, show_report, write_report
 from synthfilter.version import __version__
 
 
@@ -225,13 +225,8 @@ def commit_build(
     truth: Truth,
     names: Iterable[tuple[str, str]],
     archive: Iterable[ArchiveFile],
-    output: str,
-    options: Mapping[str, Any],
-    detector: Mapping[str, str],
-    ledger: str | None,
     near_copies: Mapping[str, int] | None,
-    grouping: Grouping,
-    told: Told,
+    published: Publication,
 ) -> dict[str, Any]:
     """Checks the books, publishes report and manifest, tells the ledger.
 
@@ -250,33 +245,44 @@ def commit_build(
             "the set would be empty: no single document is small enough for the "
             "target_size and share asked for; raise target_size"
         )
+    options = published.options
     made = manifest.make_manifest(
         build_id=layout.build_id,
         version=__version__,
         options=options,
-        detector={**detector, "unscored": unscored_shares(total)},
+        detector={**published.detector, "unscored": unscored_shares(total)},
         inputs=describe_inputs(found),
-        shards=written,
+        total=total,
         rows_read=sum(b.rows for b in found if b.declared != Origin.REFERENCE),
         limited_by=plan.targets.limited_by,
         prevalence=tell_prevalence(truth, dict(names)),
         shares={
             **tell_estimate(truth, total, options),
-            **describe_groups(total, plan, grouping, options),
+            **describe_groups(total, plan, published.grouping, options),
         },
         near_copies=near_copies,
         core=tell_archive(archive),
     )
-    report = write_report(
-        output, made, figures, grouping.names, layout.sources, ledger, told
-    )
-    manifest.commit(output, made)
-    uses = [shard.uses for shard in written if shard.uses is not None]
-    if ledger is not None:
-        now = datetime.datetime.now(datetime.timezone.utc)
-        commit_use(ledger, layout.build_id, read_written(output, uses), now)
-        if archive:
-            commit_archive(ledger, archive, layout.build_id, now)
-    show_report(output, made, report)
-    manifest.release(output)
+    report = write_report(published, made, figures, layout.sources)
+    manifest.commit(published.output, made)
+    _tell_ledger(published, layout.build_id, written, archive)
+    show_report(published.output, made, report)
+    manifest.release(published.output)
     return made
+
+
+def _tell_ledger(
+    published: Publication,
+    build_id: str,
+    written: Iterable[ShardRecord],
+    archive: Iterable[ArchiveFile],
+) -> None:
+    """Tells the ledger, if there is one, what the build used."""
+    ledger = published.ledger
+    if ledger is None:
+        return
+    now = datetime.datetime.now(datetime.timezone.utc)
+    uses = [shard.uses for shard in written if shard.uses is not None]
+    commit_use(ledger, build_id, read_written(published.output, uses), now)
+    if archive:
+        commit_archive(ledger, archive, build_id, now)

@@ -19,6 +19,7 @@ from synthfilter.core.licenses import UNKNOWN, parse_license
 from synthfilter.core.progress import read_beats
 from synthfilter.core.reports import PAGE, REPORT, read_report, report_path
 from synthfilter.core.schema import Reason
+from synthfilter.decisions.groups import Grouping
 from synthfilter.identity import number_builds
 from synthfilter.insight import diversity
 from synthfilter.insight.about import About
@@ -32,26 +33,36 @@ _LOG = logging.getLogger("synthfilter")
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
-    """What a report tells of a build besides its documents.
+class Publication:
+    """What is known of a set before anything is read.
 
     Attributes:
+      output: Folder of the build.
+      options: That stand in the manifest.
+      detector: What scores: its name and sha256.
+      canaries: Its scores of texts that are always the same.
+      thresholds: Scores from which on documents count as machine text.
+      grouping: How the mixture tells documents apart.
+      ledger: Of earlier uses, None for none.
+      previous: Folder or report of the build to compare with; None for none.
+      maker: What only the maker of the set knows.
       started: When the build was put together.
       workers: Processes that it runs in; None: the runner decides.
-      thresholds: Scores from which on documents count as machine text.
-      canaries: Scores of texts that are always the same.
-      previous: Folder or report of the build to compare with; None for none.
       beats: Folder for progress, None for none.
-      maker: What only the maker of the set knows.
     """
 
+    output: str
+    options: Mapping[str, Any]
+    detector: Mapping[str, str]
+    canaries: Sequence[Mapping[str, Any]]
+    thresholds: Sequence[float]
+    grouping: Grouping
+    ledger: str | None
+    previous: str | None
+    maker: About
     started: datetime.datetime
     workers: int | None
-    thresholds: Sequence[float]
-    canaries: Sequence[Mapping[str, Any]]
-    previous: str | None
     beats: str | None
-    maker: About
 
 
 def tell_maker(
@@ -84,39 +95,33 @@ def tell_maker(
 
 
 def write_report(
-    folder: str,
+    published: Publication,
     manifest: Mapping[str, Any],
     figures: Figures,
-    groups: Sequence[str],
     sources: np.ndarray,
-    ledger: str | None,
-    told: Told,
 ) -> dict[str, Any]:
     """Writes report and card of a build beside its shards, and returns the report.
 
     Args:
-      folder: Of the build.
+      published: What is known of the build.
       manifest: That is about to be published.
       figures: Of all documents.
-      groups: Names of the groups of the mixture, by their numbers.
       sources: Keys of the sources in `Figures.sources`, uint64.
-      ledger: Of earlier uses, None for none.
-      told: The rest.
     """
     report = make_report(
         manifest,
         figures,
-        groups,
+        published.grouping.names,
         sources,
-        told.thresholds,
-        told.canaries,
-        tell_diversity_of(manifest, figures, told.previous),
-        _earlier_builds(ledger, figures),
-        tell_run(told),
+        published.thresholds,
+        published.canaries,
+        tell_diversity_of(manifest, figures, published.previous),
+        _earlier_builds(published.ledger, figures),
+        tell_run(published),
     )
     data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
-    storage.write_bytes(storage.join(folder, REPORT), data + b"\n")
-    write_card(folder, manifest, report, told.maker)
+    storage.write_bytes(storage.join(published.output, REPORT), data + b"\n")
+    write_card(published.output, manifest, report, published.maker)
     return report
 
 
@@ -145,7 +150,7 @@ def tell_diversity_of(
     Args:
       manifest: Of the build.
       figures: Of all documents.
-      previous: See `Told`.
+      previous: See `Publication`.
     """
     sketches = diversity.sketches_of(figures.ngrams)
     compressed = {
@@ -204,11 +209,11 @@ def read_sketches(place: str) -> tuple[dict[str, Any], diversity.Sketches]:
         ) from error
 
 
-def tell_run(told: Told) -> dict[str, Any]:
+def tell_run(published: Publication) -> dict[str, Any]:
     """Returns when, where and how fast a build ran, up to now."""
     now = datetime.datetime.now(datetime.timezone.utc)
     stages = None
-    if told.beats is not None:
+    if published.beats is not None:
         stages = [
             {
                 "stage": stage,
@@ -216,12 +221,12 @@ def tell_run(told: Told) -> dict[str, Any]:
                 "bytes": done.bytes,
                 "cpu_seconds": done.milliseconds / 1000,
             }
-            for stage, done in read_beats(told.beats).items()
+            for stage, done in read_beats(published.beats).items()
         ]
     return {
-        "started": told.started.isoformat(timespec="seconds"),
-        "seconds": round((now - told.started).total_seconds(), 3),
-        "workers": told.workers,
+        "started": published.started.isoformat(timespec="seconds"),
+        "seconds": round((now - published.started).total_seconds(), 3),
+        "workers": published.workers,
         "machine": {
             "cpus": os.cpu_count(),
             "python": platform.python_version(),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 import pyarrow as pa
 
 from synthfilter.annotate import scores_key
-from synthfilter.build import Build, content_options, digest_block
+from synthfilter.build import Build
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import add_digests
@@ -21,11 +21,12 @@ from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles
 from synthfilter.evidence import evidence_key
-from synthfilter.identity import BuildIdentity, identify_build
+from synthfilter.identity import BuildIdentity, content_options, identify_build
 from synthfilter.inputs.blocks import Block, InputFile, mark_file, open_file
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path, load_facts
 from synthfilter.outputs.manifest import read_manifest
+from synthfilter.per_block import digest_block
 from synthfilter.version import __version__
 
 

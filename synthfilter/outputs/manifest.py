@@ -58,8 +58,11 @@ class ShardRecord:
 
 
 def add_records(parts: Iterable[ShardRecord]) -> ShardRecord:
-    """Returns what became of the documents of all parts; at least one."""
-    parts = list(parts)
+    """Returns what became of the documents of all parts together."""
+    nothing = ShardRecord(
+        (), bookkeeping.empty_books(), np.zeros((2, 3), np.int64), "0"
+    )
+    parts = list(parts) or [nothing]
 
     def total(name: str) -> np.ndarray:
         return np.sum([getattr(part, name) for part in parts], axis=0)
@@ -104,7 +107,7 @@ def make_manifest(
     options: Mapping[str, Any],
     detector: Mapping[str, Any],
     inputs: Sequence[Mapping[str, Any]],
-    shards: Iterable[ShardRecord],
+    total: ShardRecord,
     rows_read: int,
     limited_by: str | None,
     prevalence: Mapping[str, Any] | None = None,
@@ -120,7 +123,7 @@ def make_manifest(
       options: That the content depends on.
       detector: What scored.
       inputs: What was read.
-      shards: What was written.
+      total: What was written, of all shards.
       rows_read: How many documents were read.
       limited_by: Why the set is not all that was asked for; None if it is.
       prevalence: How much machine text is estimated; None where nothing is known.
@@ -131,26 +134,22 @@ def make_manifest(
     Raises:
       RuntimeError: the books do not balance.
     """
-    shards = list(shards)
-    books = sum((shard.books for shard in shards), bookkeeping.empty_books())
-    written = sum((shard.written for shard in shards), np.zeros((2, 3), np.int64))
-    bookkeeping.check(books, rows_read)
-    digest = add_digests(shard.digest for shard in shards)
-    files = sorted((f for s in shards for f in s.files), key=lambda file: file.path)
+    bookkeeping.check(total.books, rows_read)
+    files = sorted(total.files, key=lambda file: file.path)
     return {
         "manifest_version": MANIFEST_VERSION,
         "build_id": build_id,
         "synthfilter_version": version,
-        "content_digest": digest,
-        "books": bookkeeping.as_dict(books),
+        "content_digest": total.digest,
+        "books": bookkeeping.as_dict(total.books),
         "shares": {
             **{name: options.get(name) for name in _ASKED},
-            "got": _shares(written),
+            "got": _shares(total.written),
             "limited_by": limited_by,
             **(shares or {}),
         },
         "prevalence": prevalence,
-        "conflicts": tell_conflicts(shards),
+        "conflicts": tell_conflicts(total.conflicts),
         "core": core,
         "detector": dict(detector),
         "near_copies": near_copies,
@@ -163,12 +162,14 @@ def make_manifest(
     }
 
 
-def tell_conflicts(shards: Iterable[ShardRecord]) -> list[dict[str, Any]]:
+def tell_conflicts(counts: np.ndarray) -> list[dict[str, Any]]:
     """Returns how many documents have evidence that says the opposite of what decided.
 
     The most frequent conflicts first.
+
+    Args:
+      counts: See `core.claims.count_conflicts`.
     """
-    counts = sum((shard.conflicts for shard in shards), no_conflicts())
     found = [
         {
             "decided": f"{EVIDENCE_NAMES[by]}={ORIGIN_NAMES[who]}",

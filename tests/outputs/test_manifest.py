@@ -12,6 +12,7 @@ from synthfilter.outputs.manifest import (
     MANIFEST,
     UNFINISHED,
     ShardRecord,
+    add_records,
     claim_output,
     commit,
     make_manifest,
@@ -55,7 +56,7 @@ def made(rows_read: int = 4, shards: list[ShardRecord] = SHARDS) -> dict[str, An
         options={"unit": "words", "synthetic_fraction": 0.3, "seed": 0},
         detector={"name": "d", "sha256": "s"},
         inputs=[{"path": "in.jsonl"}],
-        shards=shards,
+        total=add_records(shards),
         rows_read=rows_read,
         limited_by="synthetic text",
     )
