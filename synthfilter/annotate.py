@@ -222,9 +222,6 @@ def annotate_all(
     ]
     *measured, ngrams = zip(*pieces, strict=True)
     hi, lo, words, score, signed = map(np.concatenate, measured)
-    reason = np.where(words == 0, Reason.UNUSABLE_EMPTY, Reason.KEPT)
-    reason = np.where(too_long, Reason.UNUSABLE_TOO_LONG, reason)
-    reason = np.where(error.is_valid().to_numpy(False), Reason.DEAD_LETTER, reason)
     names = document_ids(
         documents.column(schema.ID), documents.column(schema.SOURCE), hi, lo
     )
@@ -245,13 +242,21 @@ def annotate_all(
         schema.WEIGHT: _weights(documents.column(schema.WEIGHT)),
         schema.SYNTH_GENERATION: documents.column(schema.SYNTH_GENERATION),
         schema.PARENTS: hash_parents(documents.column(schema.PARENT_IDS)),
-        schema.REASON: reason.astype(np.uint8),
+        schema.REASON: _reasons(words, too_long, error),
         schema.ERROR: error,
         schema.POSITION: documents.column(schema.POSITION),
     }
     arrays = [pa.array(values[name]) for name in schema.FACTS.names]
     facts = pa.RecordBatch.from_arrays(arrays, schema=schema.FACTS)
     return Annotated(facts, signed, _join_ngrams(ngrams, below))
+
+
+def _reasons(words: np.ndarray, too_long: np.ndarray, error: pa.Array) -> np.ndarray:
+    """Returns why documents are not usable, `KEPT` for those that are, uint8."""
+    reason = np.where(words == 0, Reason.UNUSABLE_EMPTY, Reason.KEPT)
+    reason = np.where(too_long, Reason.UNUSABLE_TOO_LONG, reason)
+    dead = error.is_valid().to_numpy(False)
+    return np.where(dead, Reason.DEAD_LETTER, reason).astype(np.uint8)
 
 
 def hash_parents(parents: pa.Array) -> pa.Array:

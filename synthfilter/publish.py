@@ -165,34 +165,9 @@ class WriteShard(beam.DoFn):
         records = []
         figures = Figures()
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
-            block = blocks[key]
-            facts = load_facts(self._facts_path(block))
-            decisions = decide.complete_verdicts(
-                part, facts, block.declared, self._seed
-            )
-            seen = [figures]
-            read_block_rows(
-                rows,
-                block,
-                facts,
-                decisions,
-                layout.build_id,
-                self._evidence,
-                self._rejected_text,
-                functools.partial(self._see, seen),
-            )
-            ngrams = load_ngrams(self._ngrams_path(block))
-            seen.append(
-                measure_figures(
-                    decisions, facts, ngrams, self._grouping, layout.sources
-                )
-            )
-            figures = add_figures(seen)
-            if self._signatures_path is not None:
-                signed = load_signatures(self._signatures_path(block))
-                for told in rows.decisions[len(signatures) :]:
-                    signatures.append(signed[column(told, schema.ROW)])
-            records.append(measure_block(decisions, facts, self._unit, self._grouping))
+            record, seen = self._read_block(rows, signatures, blocks[key], part, layout)
+            records.append(record)
+            figures = add_figures([figures, seen])
         figures = add_figures([figures, measure_texts(rows.kept)])
         total = add_records(records)
         count = layout.shards.shards
@@ -207,6 +182,49 @@ class WriteShard(beam.DoFn):
         seconds = time.thread_time() - began
         progress.beat(self._beats, "write", 1, size, count, seconds)
         yield dataclasses.replace(total, files=files, uses=uses), figures
+
+    def _read_block(
+        self,
+        rows: ShardRows,
+        signatures: list[np.ndarray],
+        block: Block,
+        verdicts: pa.RecordBatch,
+        layout: Layout,
+    ) -> tuple[ShardRecord, Figures]:
+        """Adds the documents of one block; returns what became of them, and figures.
+
+        Args:
+          rows: Of the shard, so far.
+          signatures: Of its kept rows, so far; stays empty without a ledger.
+          block: Where to read.
+          verdicts: `schema.VERDICT` rows of the block that belong to the shard.
+          layout: Of the set.
+        """
+        facts = load_facts(self._facts_path(block))
+        decisions = decide.complete_verdicts(
+            verdicts, facts, block.declared, self._seed
+        )
+        seen: list[Figures] = []
+        read_block_rows(
+            rows,
+            block,
+            facts,
+            decisions,
+            layout.build_id,
+            self._evidence,
+            self._rejected_text,
+            functools.partial(self._see, seen),
+        )
+        ngrams = load_ngrams(self._ngrams_path(block))
+        seen.append(
+            measure_figures(decisions, facts, ngrams, self._grouping, layout.sources)
+        )
+        if self._signatures_path is not None:
+            signed = load_signatures(self._signatures_path(block))
+            for told in rows.decisions[len(signatures) :]:
+                signatures.append(signed[column(told, schema.ROW)])
+        record = measure_block(decisions, facts, self._unit, self._grouping)
+        return record, add_figures(seen)
 
     def _see(
         self, seen: list[Figures], documents: pa.RecordBatch, decisions: pa.RecordBatch

@@ -1,6 +1,5 @@
 """The sections on what the text is: sources, ages, languages, lengths, diversity."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -262,72 +261,86 @@ def lengths_section(report: Report) -> Section:
     by_origin = part(lengths, "by_origin")
     edges = lengths.get("edges") or []
     unit = lengths.get("unit", "words")
-    title = "Lengths"
-    kept = {o: part(by_origin, o).get("kept") or [] for o, _ in HUMAN_OR_SYNTHETIC}
-    if not any(any(counts) for counts in kept.values()):
-        return absent("lengths", title, "Nothing is known of lengths.")
-    names = [
-        f"{low:,} to {high - 1:,}" if high - 1 > low else f"{low:,}"
-        for low, high in itertools.pairwise(edges)
-    ]
-    names += [f"{edges[-1]:,} and more"]
-    columns = {
+    counts = {
         (origin, what): part(by_origin, origin).get(what) or []
         for origin, _ in HUMAN_OR_SYNTHETIC
         for what in ("kept", "left_out")
     }
+    if not any(any(counts[origin, "kept"]) for origin, _ in HUMAN_OR_SYNTHETIC):
+        return absent("lengths", "Lengths", "Nothing is known of lengths.")
     used = [
-        i
-        for i in range(len(names))
-        if any(
-            counts[i : i + 1] != [0] and counts[i : i + 1]
-            for counts in columns.values()
-        )
+        i for i in range(len(edges)) if any(_at(found, i) for found in counts.values())
     ]
     span = range(used[0], used[-1] + 1)
-    shares = {
-        origin: [_at(counts, i) / (sum(counts) or 1) for i in span]
-        for origin, counts in kept.items()
-    }
-    rows = [
-        [names[i], *(whole(_at(counts, i)) for counts in columns.values())]
-        for i in span
-    ]
     quantiles = {o: part(by_origin, o, "quantiles") for o, _ in HUMAN_OR_SYNTHETIC}
-    which = sorted({q for found in quantiles.values() for q in found}, key=float)
+    return Section(
+        "lengths",
+        "Lengths",
+        "How long kept documents are, as shares of human and of synthetic documents. "
+        "Look whether one is much shorter: a model learns length, too.",
+        [_lengths_chart(counts, quantiles, edges, span, unit)],
+        [
+            _quantiles_table(quantiles, unit),
+            Table(
+                f"Documents by length in {unit}",
+                [unit, *(f"{o}, {what.replace('_', ' ')}" for o, what in counts)],
+                [
+                    [
+                        _lengths_of(edges, i),
+                        *(whole(_at(c, i)) for c in counts.values()),
+                    ]
+                    for i in span
+                ],
+            ),
+        ],
+    )
+
+
+def _lengths_chart(
+    counts: Mapping[tuple[str, str], Sequence[int]],
+    quantiles: Mapping[str, Mapping[str, Any]],
+    edges: Sequence[int],
+    span: Sequence[int],
+    unit: str,
+) -> Chart:
+    """Returns the lengths of what is kept, as shares of each origin."""
+    shares = {}
+    for origin, _ in HUMAN_OR_SYNTHETIC:
+        kept = counts[origin, "kept"]
+        shares[origin] = [_at(kept, i) / (sum(kept) or 1) for i in span]
     medians = [
         f"{text} {whole(quantiles[origin]['0.5'])}"
         for origin, text in HUMAN_OR_SYNTHETIC
         if quantiles[origin].get("0.5") is not None
     ]
-    headings = [f"{o}, {w.replace('_', ' ')}" for o, w in columns]
-    return Section(
-        "lengths",
-        title,
-        "How long kept documents are, as shares of human and of synthetic documents. "
-        "Look whether one is much shorter: a model learns length, too.",
-        [
-            Chart(
-                columns_by_name(
-                    [_short(edges[i]) for i in span], shares, f"{unit}, from", "~%"
-                ),
-                f"Half of the documents have fewer {unit} than: {', '.join(medians)}",
-                HUMAN_OR_SYNTHETIC,
-            )
-        ],
-        [
-            Table(
-                f"Quantiles of kept documents, in {unit}",
-                ["", *(share(float(q), 0) for q in which)],
-                [
-                    [text, *(whole(quantiles[origin].get(q)) for q in which)]
-                    for origin, text in HUMAN_OR_SYNTHETIC
-                ],
-                shown=True,
-            ),
-            Table(f"Documents by length in {unit}", [unit, *headings], rows),
-        ],
+    return Chart(
+        columns_by_name(
+            [_short(edges[i]) for i in span], shares, f"{unit}, from", "~%"
+        ),
+        f"Half of the documents have fewer {unit} than: {', '.join(medians)}",
+        HUMAN_OR_SYNTHETIC,
     )
+
+
+def _quantiles_table(quantiles: Mapping[str, Mapping[str, Any]], unit: str) -> Table:
+    which = sorted({q for found in quantiles.values() for q in found}, key=float)
+    return Table(
+        f"Quantiles of kept documents, in {unit}",
+        ["", *(share(float(q), 0) for q in which)],
+        [
+            [text, *(whole(quantiles[origin].get(q)) for q in which)]
+            for origin, text in HUMAN_OR_SYNTHETIC
+        ],
+        shown=True,
+    )
+
+
+def _lengths_of(edges: Sequence[int], i: int) -> str:
+    """Returns which lengths are between two edges, or from the last one on."""
+    if i + 1 == len(edges):
+        return f"{edges[i]:,} and more"
+    low, high = edges[i], edges[i + 1] - 1
+    return f"{low:,} to {high:,}" if high > low else f"{low:,}"
 
 
 def _at(counts: Sequence[int], i: int) -> int:

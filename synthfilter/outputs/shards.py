@@ -20,6 +20,13 @@ from synthfilter.outputs.parquet import FileRecord, write_parquet
 _ORIGIN_TEXT = pa.array(schema.ORIGIN_NAMES)
 _REASON_TEXT = pa.array(schema.REASON_NAMES)
 
+# What is read of a document again.
+_READ = tuple(
+    name
+    for name in schema.DOCUMENT.names
+    if name in schema.SHARD.names and name != schema.ORIGIN
+)
+
 # Is shown documents with what was decided about them, row by row.
 Show = Callable[[pa.RecordBatch, pa.RecordBatch], None]
 
@@ -68,44 +75,49 @@ def read_block_rows(
       UserError: a document cannot be read any more.
     """
     decisions = decisions.take(pc.array_sort_indices(decisions.column(schema.ROW)))
-    reason = column(decisions, schema.REASON)
     facts = facts.take(decisions.column(schema.ROW))
-    dead = pa.array(reason == Reason.DEAD_LETTER)
+    dead = pa.array(column(decisions, schema.REASON) == Reason.DEAD_LETTER)
     if pc.any(dead).as_py():
         rows.dead.append(_dead_letters(block, facts.filter(dead)))
         show(rows.dead[-1], decisions.filter(dead))
         alive = pc.invert(dead)
         facts, decisions = facts.filter(alive), decisions.filter(alive)
-        reason = column(decisions, schema.REASON)
-    columns = [
-        name
-        for name in schema.DOCUMENT.names
-        if name in schema.SHARD.names and name != schema.ORIGIN
-    ]
     at = 0
     wanted = column(decisions, schema.ROW).astype(np.int64)
-    for documents in read_documents(block, columns, wanted):
-        part = slice(at, at + documents.num_rows)
-        at = part.stop
-        known = facts.slice(part.start, documents.num_rows)
-        told = decisions.slice(part.start, documents.num_rows)
+    for documents in read_documents(block, _READ, wanted):
+        known, told = (
+            each.slice(at, documents.num_rows) for each in (facts, decisions)
+        )
+        at += documents.num_rows
         _check_unchanged(documents, known, block)
         table = _told_rows(documents, known, told, build_id)
-        keep = pa.array(reason[part] == Reason.KEPT)
+        _add_rows(rows, table, told, evidence, rejected_text, show)
+
+
+def _add_rows(
+    rows: ShardRows,
+    table: pa.RecordBatch,
+    decisions: pa.RecordBatch,
+    evidence: Callable[[pa.RecordBatch], pa.Array],
+    rejected_text: bool,
+    show: Show,
+) -> None:
+    """Adds documents, as `schema.SHARD` rows, to what is kept or rejected."""
+    keep = pa.array(column(decisions, schema.REASON) == Reason.KEPT)
+    kept = table.filter(keep)
+    if kept.num_rows:
+        rows.kept.append(kept)
+        rows.decisions.append(decisions.filter(keep))
+        show(kept, rows.decisions[-1])
+    if kept.num_rows < table.num_rows:
         drop = pc.invert(keep)
-        kept = table.filter(keep)
-        if kept.num_rows:
-            rows.kept.append(kept)
-            rows.decisions.append(told.filter(keep))
-            show(kept, rows.decisions[-1])
-        if kept.num_rows < table.num_rows:
-            left_out = told.filter(drop)
-            rejected = _rejected(table.filter(drop), left_out, evidence)
-            show(rejected, left_out)
-            if not rejected_text:
-                nothing = pa.nulls(rejected.num_rows, pa.large_string())
-                rejected = set_column(rejected, schema.TEXT, nothing)
-            rows.rejected.append(rejected)
+        left_out = decisions.filter(drop)
+        rejected = _rejected(table.filter(drop), left_out, evidence)
+        show(rejected, left_out)
+        if not rejected_text:
+            nothing = pa.nulls(rejected.num_rows, pa.large_string())
+            rejected = set_column(rejected, schema.TEXT, nothing)
+        rows.rejected.append(rejected)
 
 
 def _check_unchanged(
