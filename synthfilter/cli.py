@@ -28,7 +28,7 @@ from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
 from synthfilter.monitor_command import add_monitor_command
-from synthfilter.options import OneLineParser, add_flags, make_options
+from synthfilter.options import OneLineParser, add_command, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
 from synthfilter.report_command import add_report_command
 from synthfilter.review import add_review_commands
@@ -74,30 +74,26 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    build = commands.add_parser(
-        "build", help="make a training set from files", allow_abbrev=False
+    build = add_command(
+        commands, "build", "make a training set from files", Build, _build
     )
-    build.description = (Build.__doc__ or "").partition("Args:")[0].strip()
     build.add_argument("config", nargs="?", help="YAML file with the same options")
-    add_flags(build, Build)
     build.add_argument(
         "--workers", type=int, metavar="N", help="processes (default: by input size)"
     )
     build.add_argument(
         "--dry-run", action="store_true", help="estimate from a sample; write nothing"
     )
-    build.set_defaults(run=_build, parser=build)
-    score = commands.add_parser(
-        "score", help="add scores to one file, every row in order", allow_abbrev=False
+    score = add_command(
+        commands,
+        "score",
+        "add scores to one file, every row in order",
+        ScoreFile,
+        _score,
     )
     score.add_argument("input", help="Parquet or JSON lines file")
-    add_flags(score, ScoreFile)
-    score.set_defaults(run=_score, parser=score)
     for name, (job, help_text) in _JOBS.items():
-        command = commands.add_parser(name, help=help_text, allow_abbrev=False)
-        command.description = (job.__doc__ or "").partition("Args:")[0].strip()
-        add_flags(command, job)
-        command.set_defaults(run=_run_job, parser=command, job=job)
+        add_command(commands, name, help_text, job, _run_job)
     add_ledger_commands(commands)
     add_review_commands(commands)
     add_explain_command(commands)

@@ -25,7 +25,7 @@ from synthfilter.insight.differences import (
     compare_shares,
 )
 from synthfilter.insight.turnover import NOT_READ
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 from synthfilter.outputs.manifest import read_manifest
 
 _MOST_SHOWN = 20
@@ -242,14 +242,11 @@ def _figures_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def add_diff_command(commands: Any) -> None:
     """Adds `diff` to the commands of a parser."""
-    command = commands.add_parser(
-        "diff", help="what changed between two builds, and why", allow_abbrev=False
+    command = add_command(
+        commands, "diff", "what changed between two builds, and why", Diff, _run
     )
-    command.description = (Diff.__doc__ or "").partition("Args:")[0].strip()
     command.add_argument("first", help="output folder of a build")
     command.add_argument("second", help="output folder of another")
-    add_flags(command, Diff)
-    command.set_defaults(run=_run, parser=command)
 
 
 def _run(options: argparse.Namespace) -> int:

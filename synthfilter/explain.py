@@ -24,7 +24,7 @@ from synthfilter.insight.story import tell_more, tell_story
 from synthfilter.ledger.read import read_uses
 from synthfilter.ledger.table import Ledger, open_ledger
 from synthfilter.ledger.verdicts import read_verdicts
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 from synthfilter.outputs.manifest import read_manifest
 
 # What has a place among others, or others that matter for it.
@@ -212,16 +212,13 @@ def _moment(time: Any) -> str:
 
 def add_explain_command(commands: Any) -> None:
     """Adds `explain` to the commands of a parser."""
-    command = commands.add_parser(
-        "explain", help="what a build did with one document", allow_abbrev=False
+    command = add_command(
+        commands, "explain", "what a build did with one document", Explain, _run
     )
-    command.description = (Explain.__doc__ or "").partition("Args:")[0].strip()
     command.add_argument("folder", help="output folder of a build")
     command.add_argument(
         "document", metavar="ID", help="id, content_hash or file and place"
     )
-    add_flags(command, Explain)
-    command.set_defaults(run=_run, parser=command)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ from synthfilter.ledger.table import (
     load_table,
     open_ledger,
 )
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 
 # Documents are told apart by sorting this many rows at a time.
 _PART_ROWS = 1 << 20
@@ -234,15 +234,12 @@ def add_ledger_commands(commands: Any) -> None:
     below = ledger.add_subparsers(required=True, metavar="COMMAND")
     jobs = {**_JOBS, "explain": (ExplainUses, "every use of a document")}
     for name, (job, help_text) in sorted(jobs.items()):
-        command = below.add_parser(name, help=help_text, allow_abbrev=False)
-        command.description = (job.__doc__ or "").partition("Args:")[0].strip()
+        command = add_command(below, name, help_text, job, _run)
         if job is ExplainUses:
             command.add_argument(
                 "content_hash", metavar="HASH", help="content_hash, or how it begins"
             )
-        add_flags(command, job)
         command.add_argument("--quiet", action="store_true", help="print only errors")
-        command.set_defaults(run=_run, parser=command, job=job)
 
 
 def _run(options: argparse.Namespace) -> int:

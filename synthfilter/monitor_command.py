@@ -31,7 +31,7 @@ from synthfilter.insight.monitor import (
 from synthfilter.insight.monitor_figures import SKETCHED, Report, sketch
 from synthfilter.insight.monitor_page import monitor_page
 from synthfilter.insight.monitor_series import SERIES
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 
 # Builds that the table in the terminal shows.
 _SHOWN = 6
@@ -263,19 +263,16 @@ def metrics(trend: Trend, rules: Sequence[Rule], latest: int) -> bytes:
 
 def add_monitor_command(commands: Any) -> None:
     """Adds `monitor` to the commands of a parser."""
-    command = commands.add_parser(
-        "monitor", help="the trend over a series of builds", allow_abbrev=False
+    command = add_command(
+        commands, "monitor", "the trend over a series of builds", Monitor, _run
     )
-    command.description = (Monitor.__doc__ or "").partition("Args:")[0].strip()
     command.add_argument(
         "reports",
         metavar="REPORT",
         nargs="+",
         help="report.json of builds, their folders, or globs of either",
     )
-    add_flags(command, Monitor)
     command.add_argument("--quiet", action="store_true", help="print only errors")
-    command.set_defaults(run=_run, parser=command)
 
 
 def _run(options: argparse.Namespace) -> int:

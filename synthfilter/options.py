@@ -53,6 +53,29 @@ class _AddPairs(argparse.Action):
         )
 
 
+def add_command(
+    commands: Any,
+    name: str,
+    help_text: str,
+    job: type,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Adds a command that takes the options of a dataclass, and returns its parser.
+
+    Args:
+      commands: Of the parser.
+      name: Of the command.
+      help_text: What the list of commands says of it.
+      job: The dataclass; the beginning of its docstring describes the command.
+      run: Is given what was parsed, and returns the exit code.
+    """
+    command = commands.add_parser(name, help=help_text, allow_abbrev=False)
+    command.description = (job.__doc__ or "").partition("Args:")[0].strip()
+    add_flags(command, job)
+    command.set_defaults(run=run, parser=command, job=job)
+    return command
+
+
 def add_flags(parser: argparse.ArgumentParser, options: type) -> None:
     """Adds a flag for every field of a dataclass; absent flags stay absent.
 

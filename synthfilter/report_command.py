@@ -10,7 +10,7 @@ from synthfilter.core.errors import UserError
 from synthfilter.core.reports import PAGE, REPORT, read_report
 from synthfilter.insight.charts import INSTALL, charts_available
 from synthfilter.insight.report_page import report_page
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -58,13 +58,10 @@ class DrawReport:
 
 def add_report_command(commands: Any) -> None:
     """Adds `report` to the commands of a parser."""
-    command = commands.add_parser(
-        "report", help="make the page of a build again", allow_abbrev=False
+    command = add_command(
+        commands, "report", "make the page of a build again", DrawReport, _run
     )
-    command.description = (DrawReport.__doc__ or "").partition("Args:")[0].strip()
     command.add_argument("folder", help="output folder of a build")
-    add_flags(command, DrawReport)
-    command.set_defaults(run=_run, parser=command)
 
 
 def _run(options: argparse.Namespace) -> int:

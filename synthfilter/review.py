@@ -36,7 +36,7 @@ from synthfilter.decisions.verdicts import (
 from synthfilter.evaluate import printable
 from synthfilter.insight.review_page import PageDocument, review_page
 from synthfilter.ledger.verdicts import add_verdicts, read_verdicts
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 from synthfilter.outputs.manifest import read_manifest
 from synthfilter.review_files import (
     LABEL_STUDIO_CONFIG,
@@ -400,13 +400,10 @@ def add_review_commands(commands: Any) -> None:
     review.description = "Has people judge documents, and uses what they say."
     below = review.add_subparsers(required=True, metavar="COMMAND")
     for name, (job, help_text, takes) in _JOBS.items():
-        command = below.add_parser(name, help=help_text, allow_abbrev=False)
-        command.description = (job.__doc__ or "").partition("Args:")[0].strip()
+        command = add_command(below, name, help_text, job, _run)
         if takes:
             command.add_argument(**takes)
-        add_flags(command, job)
         command.add_argument("--quiet", action="store_true", help="print only errors")
-        command.set_defaults(run=_run, parser=command, job=job)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.lengths import Threshold
 from synthfilter.inputs.blocks import Block
 from synthfilter.insight.sweep_page import sweep_page
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 from synthfilter.replay import Filtered, Outcome, Replay
 from synthfilter.replay_near import NearCopies
 from synthfilter.stored import (
@@ -338,13 +338,10 @@ def _try(
 
 def add_sweep_command(commands: Any) -> None:
     """Adds `sweep` to the commands of a parser."""
-    command = commands.add_parser(
-        "sweep", help="what a build would be with other settings", allow_abbrev=False
+    command = add_command(
+        commands, "sweep", "what a build would be with other settings", Sweep, _run
     )
-    command.description = (Sweep.__doc__ or "").partition("Args:")[0].strip()
     command.add_argument("folder", help="output folder of a build")
-    add_flags(command, Sweep)
-    command.set_defaults(run=_run, parser=command)
 
 
 def _run(options: argparse.Namespace) -> int:

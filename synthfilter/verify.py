@@ -18,7 +18,7 @@ from synthfilter.console import Reporter, count
 from synthfilter.core import progress, storage
 from synthfilter.core.errors import CHECK_FAILED
 from synthfilter.core.text import printable
-from synthfilter.options import add_flags, make_options
+from synthfilter.options import add_command, make_options
 from synthfilter.outputs.balance import compare_books, compare_shares
 from synthfilter.outputs.beside import check_beside
 from synthfilter.outputs.manifest import FOLDERS, UNFINISHED, read_manifest
@@ -298,13 +298,10 @@ def describe_checks(
 
 def add_verify_command(commands: Any) -> None:
     """Adds `verify` to the commands of a parser."""
-    command = commands.add_parser(
-        "verify", help="check a finished build against its manifest", allow_abbrev=False
+    command = add_command(
+        commands, "verify", "check a finished build against its manifest", Verify, _run
     )
-    command.description = (Verify.__doc__ or "").partition("Args:")[0].strip()
     command.add_argument("folder", help="output folder of a build")
-    add_flags(command, Verify)
-    command.set_defaults(run=_run, parser=command)
 
 
 def _run(options: argparse.Namespace) -> int:
