@@ -24,7 +24,7 @@ from synthfilter.core import books, schema
 from synthfilter.core.hashing import content_digest, hash_texts, hex_hashes
 from synthfilter.core.schema import Reason
 from synthfilter.core.text import count_words, normalise
-from synthfilter.outputs.manifest import ShardRecord, commit, make_manifest
+from synthfilter.outputs.manifest import ShardRecord, add_records, commit, make_manifest
 from synthfilter.outputs.parquet import write_parquet
 
 SHARD_DOCUMENTS = 100_000
@@ -104,7 +104,7 @@ def make_build(folder: str, build_id: str, offset: int, documents: int) -> None:
         options={"unit": "words", "seed": offset},
         detector={},
         inputs=[],
-        shards=shards,
+        total=add_records(shards),
         rows_read=documents,
         limited_by=None,
     )

@@ -23,7 +23,7 @@ ROUNDS = 3
 
 def build_plainly(arguments: list[str]) -> int:
     """Runs the command without anything that only the report needs."""
-    from synthfilter import annotate, publish, reporting
+    from synthfilter import annotate, publish
     from synthfilter.cli import main
     from synthfilter.insight.figures import Figures
 
@@ -48,7 +48,6 @@ def build_plainly(arguments: list[str]) -> int:
         mock.patch.object(publish, "measure_texts", no_figures),
         mock.patch.object(publish, "write_report", no_report),
         mock.patch.object(publish, "show_report", nothing),
-        mock.patch.object(reporting, "report_page", nothing),
     ):
         return main(["build", *arguments])
 
