@@ -11,6 +11,7 @@ from typing import Any, Optional
 import pyarrow as pa
 
 from synthfilter.core import schema, storage
+from synthfilter.core.secrets import redact
 
 NAMESPACE = "synthfilter"
 JOB = "build"
@@ -181,7 +182,7 @@ def _input(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _output(manifest: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """Returns the dataset that was made."""
     shards = manifest["shards"]
-    found = _dataset(folder, manifest["build_id"])
+    found = _dataset(redact(folder), manifest["build_id"])
     found["facets"]["schema"] = _facet(
         "1-2-0", "SchemaDatasetFacet", fields=[*map(_field, schema.SHARD)]
     )
