@@ -58,10 +58,11 @@ def candidate_pairs(
     Of the documents of one key, in the order of their rank, each is paired with those
     before it, but with no more than the first `max_bucket`; where more share the key,
     with so many fewer that their pairs do not become more, down to the first four. So
-    a boilerplate in a million documents is a few million pairs. Of many near copies of one text the best is then still compared with
-    every other, and `resolve_greedily` drops all the others. That takes the same rank
-    there and here: by any other order the best document would meet few of its copies,
-    and those that it does not meet would stay.
+    a boilerplate in a million documents is a few million pairs. Of many near copies of
+    one text the best is then still compared with every other, and `resolve_greedily`
+    drops all the others. That takes the same rank there and here: by any other order
+    the best document would meet few of its copies, and those that it does not meet
+    would stay.
 
     The order of rows does not matter; the same row may come more than once.
 
@@ -84,7 +85,9 @@ def candidate_pairs(
     start = np.repeat(first, size)
     place = np.arange(len(key)) - start
     least = min(_LEAST_BUCKET, max_bucket)
-    most = np.repeat(np.clip(max_bucket**2 // size, least, max_bucket), size)
+    most = np.repeat(
+        np.clip(max_bucket * (max_bucket + 1) // size, least, max_bucket), size
+    )
     # The one document that comes right after the first `most` has met them all.
     apart = (place >= most) & (np.repeat(size, size) > most + 1)
     pairs = _distinct_pairs(member, start, np.minimum(place, most), len(ids))

@@ -120,7 +120,8 @@ def test_ids_may_use_all_64_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "leaders"), [(100, 100), (65, 63), (300, 13), (5_000, 4), (20_000, 4)]
+    ("size", "leaders"),
+    [(100, 100), (65, 64), (66, 63), (300, 13), (5_000, 4), (20_000, 4)],
 )
 def test_the_more_documents_share_a_key_the_fewer_meet_all_others(
     size: int, leaders: int
