@@ -243,9 +243,10 @@ def cases(
             st.sampled_from((HUMAN, SYNTHETIC, UNKNOWN, CORE)), min_size=1, unique=True
         )
     )
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)):
         origins = list(dict.fromkeys([*origins, HUMAN, SYNTHETIC]))
-    if draw(st.integers(0, 3)) == 0:
+    # An archive of which anything must go is refused.
+    if CORE not in origins and draw(st.integers(0, 2)) == 0:
         origins.append(AGAINST)
     held = {who: draw(documents(who, most)) for who in sorted(origins)}
     options = {
@@ -261,7 +262,9 @@ def cases(
         "early_synthetic": draw(st.sampled_from(("keep", "drop", "reclassify"))),
         "language_policy": draw(st.sampled_from(("declared", "drop"))),
         "on_hidden": draw(st.sampled_from(("keep", "shrink"))),
-        "max_document_bytes": draw(st.sampled_from((350, 10**7))),
+        "max_document_bytes": draw(
+            st.sampled_from((10**7,) if CORE in origins else (350, 10**7))
+        ),
         "rejected_text": draw(st.booleans()),
         "max_generation": draw(st.sampled_from((None, None, 0, 2))),
         "against_ngrams": draw(st.sampled_from((None, 13)))
