@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test lint clean model
+.PHONY: demo test lint law audit clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -38,6 +38,20 @@ lint: $(VENV)/test-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Some minutes: the laws of tests/faults on more builds than `make test` has time for.
+law: $(VENV)/test-installed
+	SYNTHFILTER_LAW_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/python -m pytest tests/faults/test_law.py --hypothesis-show-statistics
+
+# Known vulnerabilities of the packages that are installed; asks PyPI about them.
+AUDIT := $(VENV)/audit
+audit: $(VENV)/installed
+	@$(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip --disable-pip-version-check \
+	  install --quiet pip-audit || { echo "audit: pip-audit cannot be installed; run this with a network" >&2; exit 1; }
+	@$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable > $(AUDIT)/installed.txt
+	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	  --requirement $(AUDIT)/installed.txt \
+	  || { echo "audit: a vulnerability, or PyPI does not answer; see the line above" >&2; exit 1; }
 
 # Rebuilds the shipped detector: make model DATA='path/*.parquet'
 model: $(VENV)/installed

@@ -17,6 +17,7 @@ from synthfilter.core.archive import ArchiveFile, add_parts
 from synthfilter.core.batches import column
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.schema import REASON_NAMES, UNITS, Origin, Reason
+from synthfilter.core.secrets import redact
 from synthfilter.decisions.summary import Summary
 from synthfilter.inputs.blocks import Block
 from synthfilter.ledger.archive import read_archive
@@ -50,7 +51,7 @@ def digest_block(
     yield (
         block.file,
         ArchiveFile(
-            block.file,
+            redact(block.file),
             hashing.content_digest(hi, lo, np.zeros(len(hi), np.uint8)),
             len(hi),
             int(column(facts, schema.BYTES).sum(dtype=np.int64)),

@@ -18,6 +18,7 @@ from synthfilter.console import Reporter, count
 from synthfilter.core import storage
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.core.reports import PAGE
+from synthfilter.core.secrets import one_line
 from synthfilter.detection.detector import load_detector
 from synthfilter.diff import add_diff_command
 from synthfilter.estimate import estimate_build
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except (UserError, ShortageError, BeamIOError) as error:
-        print(f"synthfilter: error: {error}", file=sys.stderr)
+        print(f"synthfilter: error: {one_line(str(error))}", file=sys.stderr)
         return 3 if isinstance(error, ShortageError) else 2
     except KeyboardInterrupt:
         print("synthfilter: stopped; run it again to go on", file=sys.stderr)

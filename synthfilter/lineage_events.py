@@ -13,6 +13,7 @@ import orjson
 
 from synthfilter.core import storage
 from synthfilter.core.reports import LINEAGE
+from synthfilter.core.secrets import redact
 from synthfilter.insight.lineage import NAMESPACE, lineage_event, start_event
 
 _SETTINGS = re.compile("OPENLINEAGE_(URL|CONFIG|_TRANSPORT.*)")
@@ -118,6 +119,6 @@ def _without_log() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    """Returns what an error says, without what a URL may hold before its host."""
-    said = re.sub(r"//[^/\s@]*@", "//", " ".join(str(error).split()))
+    """Returns what an error says, without credentials."""
+    said = redact(" ".join(str(error).split()))
     return f"{type(error).__name__}: {said:.300}"

@@ -13,6 +13,7 @@ from synthfilter.core.batches import column
 from synthfilter.core.claims import count_conflicts
 from synthfilter.core.ngrams import NgramRows
 from synthfilter.core.schema import Origin
+from synthfilter.core.secrets import redact
 from synthfilter.decisions import decide
 from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
 from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
@@ -254,7 +255,7 @@ def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:
         file = files.setdefault(
             block.file,
             {
-                "path": block.file,
+                "path": redact(block.file),
                 "declared": schema.ORIGIN_NAMES[block.declared],
                 "fingerprint": block.fingerprint,
                 "rows": 0,

@@ -48,6 +48,9 @@ MAX_BUCKET = 256
 MAX_GROUP = 1 << 18
 """Documents of one group of candidates that are compared; more are counted."""
 
+# Pairs of several partitions that are held before doubles among them go.
+_WAITING_PAIRS = 1 << 22
+
 KEY = "key"
 FIRST = "first"
 SECOND = "second"
@@ -269,16 +272,20 @@ def group_pairs(
     partitions: int,
 ) -> Groups:
     """Returns the groups of documents that pairs tie together."""
-    capped, pairs = [], [np.zeros((0, 2), np.uint64)]
+    capped: list[np.ndarray] = []
+    pairs, more = np.zeros((0, 2), np.uint64), list[np.ndarray]()
+    waiting = 0
     for batch, left in found:
-        capped.append(column(left, schema.ORDER))
-        pairs.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
-    order, rows = np.unique(np.concatenate(pairs), return_inverse=True)
+        capped = [distinct([*capped, column(left, schema.ORDER)])]
+        more.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
+        waiting += len(more[-1])
+        # Two documents may share bands in several partitions: those of a boilerplate
+        # in most of them.
+        if waiting > max(len(pairs), _WAITING_PAIRS):
+            pairs, more, waiting = _distinct_rows([pairs, *more]), [], 0
+    pairs = _distinct_rows([pairs, *more])
+    order, rows = np.unique(pairs, return_inverse=True)
     rows = rows.reshape(-1, 2)
-    # Two documents may share bands in several partitions.
-    code = np.sort(rows[:, 0] * len(order) + rows[:, 1])
-    code = code[np.diff(code, prepend=-1) > 0]
-    rows = np.stack(np.divmod(code, max(len(order), 1)), axis=1)
     group = near.connected_components(rows)[1]
     size = np.bincount(group)
     place = np.empty(len(order), np.int64)
@@ -288,6 +295,15 @@ def group_pairs(
     rows = rows[~beyond[rows].any(axis=1)]
     left_out = distinct([*capped, order[beyond]])
     return Groups(order, group % partitions, rows, len(left_out))
+
+
+def _distinct_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the distinct rows of arrays with two columns, sorted."""
+    rows = np.concatenate(parts)
+    rows = rows[np.lexsort([rows[:, 1], rows[:, 0]])]
+    changed = np.ones(len(rows), bool)
+    changed[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return rows[changed]
 
 
 def read_candidates(

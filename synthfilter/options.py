@@ -6,6 +6,7 @@ An option is written once, as a field with its `Args:` line; nothing is restated
 import argparse
 import dataclasses
 import difflib
+import reprlib
 import sys
 import types
 import typing
@@ -17,6 +18,7 @@ import yaml
 
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.secrets import one_line
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -26,7 +28,8 @@ class OneLineParser(argparse.ArgumentParser):
         """Prints the message and exits with code 2."""
         unknown = message.partition("unrecognized arguments: ")[2].split()
         hint = suggest(unknown[0], self._option_string_actions) if unknown else ""
-        print(f"{self.prog}: error: {message}{hint}; see --help", file=sys.stderr)
+        said = one_line(f"{message}{hint}")
+        print(f"{self.prog}: error: {said}; see --help", file=sys.stderr)
         sys.exit(2)
 
 
@@ -156,7 +159,7 @@ def read_yaml(path: str, options: type) -> dict[str, Any]:
         said = " ".join(str(error).split())
         raise UserError(f"{path}: not readable as YAML: {said}") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path}: expected `option: value` lines, got {found!r:.80}")
+        raise UserError(f"{path}: expected `option: value` lines, got {_brief(found)}")
     fields = {field.name: field for field in dataclasses.fields(options)}
     values = {}
     for key, value in found.items():
@@ -165,6 +168,11 @@ def read_yaml(path: str, options: type) -> dict[str, Any]:
             raise UserError(f"{path}: unknown option {key!r}{suggest(name, fields)}")
         values[name] = _check_value(path, name, value, fields[name])
     return values
+
+
+def _brief(value: Any) -> str:
+    """Returns a value for a message; one that aliases make huge is not spelt out."""
+    return f"{reprlib.repr(value):.80}"
 
 
 class _Kind(typing.NamedTuple):
@@ -202,14 +210,14 @@ def _check_value(path: str, name: str, value: Any, field: dataclasses.Field) -> 
             raise UserError(f"{path}: {name} has no value")
     elif kind.many is dict:
         if not isinstance(value, dict):
-            raise UserError(f"{path}: {name} expects {kind}, got {value!r}")
+            raise UserError(f"{path}: {name} expects {kind}, got {_brief(value)}")
         values = list(value.values())
         value = {str(key): one for key, one in value.items()}
     for one in values:
         allowed = (int, float) if kind.one is float else (kind.one,)
         wrong = isinstance(one, bool) and kind.one is not bool
         if wrong or not isinstance(one, allowed):
-            raise UserError(f"{path}: {name} expects {kind}, got {one!r}")
+            raise UserError(f"{path}: {name} expects {kind}, got {_brief(one)}")
     return values if kind.many is list else value
 
 

@@ -187,6 +187,14 @@ def staged(path: str) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def leads_out(path: str) -> bool:
+    """Returns whether a local file is a link to something outside its folder."""
+    if not is_local(path) or not os.path.islink(path):
+        return False
+    there = os.path.dirname(os.path.realpath(path))
+    return there != os.path.realpath(os.path.dirname(path))
+
+
 def _upload(draft: Path, path: str) -> None:
     """Copies a local file to another filesystem; after an error there is none there."""
     try:

@@ -16,6 +16,8 @@ from synthfilter.decisions.minhash import Shingles, ranges, split_rows
 # What is looked at in one step; of shingles, so few that the arrays fit the cache.
 _CHUNK_PAIRS = 1 << 20
 _CHUNK_SHINGLES = 1 << 17
+# Of a key that very many share, so few are still compared with all the others.
+_LEAST_BUCKET = 4
 
 
 class Candidates(NamedTuple):
@@ -54,18 +56,21 @@ def candidate_pairs(
     """Returns the documents that share a key, in pairs.
 
     Of the documents of one key, in the order of their rank, each is paired with those
-    before it, but with no more than the first `max_bucket`, so that the work is linear
-    in the rows. Of many near copies of one text the best is then still compared with
-    every other, and `resolve_greedily` drops all the others. That takes the same rank
-    there and here: by any other order the best document would meet few of its copies,
-    and those that it does not meet would stay.
+    before it, but with no more than the first `max_bucket`; where more share the key,
+    with so many fewer that their pairs do not become more, down to the first four. So
+    a boilerplate in a million documents is a few million pairs. Of many near copies of
+    one text the best is then still compared with every other, and `resolve_greedily`
+    drops all the others. That takes the same rank there and here: by any other order
+    the best document would meet few of its copies, and those that it does not meet
+    would stay.
 
     The order of rows does not matter; the same row may come more than once.
 
     Args:
       key: uint64 band keys.
       document: Id of the document that each is of; int64 or uint64.
-      max_bucket: Documents of one key that all others are compared with, at least 1.
+      max_bucket: Documents of one key that all others are compared with, at least 1;
+        fewer of keys that more documents share.
       rank: Of each row's document, the lowest first; None: a hash of the id. Ties are
         decided by that hash.
 
@@ -79,9 +84,13 @@ def candidate_pairs(
     size = np.diff(first, append=len(key))
     start = np.repeat(first, size)
     place = np.arange(len(key)) - start
-    # The one document that comes right after the first `max_bucket` has met them all.
-    apart = (place >= max_bucket) & (np.repeat(size, size) > max_bucket + 1)
-    pairs = _distinct_pairs(member, start, np.minimum(place, max_bucket), len(ids))
+    least = min(_LEAST_BUCKET, max_bucket)
+    most = np.repeat(
+        np.clip(max_bucket * (max_bucket + 1) // size, least, max_bucket), size
+    )
+    # The one document that comes right after the first `most` has met them all.
+    apart = (place >= most) & (np.repeat(size, size) > most + 1)
+    pairs = _distinct_pairs(member, start, np.minimum(place, most), len(ids))
     return Candidates(ids[pairs], ids[distinct([member[apart]])])
 
 

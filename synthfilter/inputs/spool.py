@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from synthfilter.core import schema, storage
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.errors import UserError
+from synthfilter.core.secrets import redact
 from synthfilter.inputs.evidence import claims_of_record, origin_of_record
 from synthfilter.inputs.fields import BESIDE_METADATA, map_fields
 from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
@@ -89,7 +90,7 @@ def _checked(number: int, row: Row) -> Row:
 
 def file_name(path: str) -> str:
     """Returns the last part of a path: the source of documents that name none."""
-    return path.rsplit("/", 1)[-1]
+    return redact(path).rsplit("/", 1)[-1]
 
 
 def spool_error(reason: str, position: str, target: str) -> None:

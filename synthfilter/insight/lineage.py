@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from synthfilter.core import schema, storage
 from synthfilter.core.reports import started_of
+from synthfilter.core.secrets import redact
 
 NAMESPACE = "synthfilter"
 JOB = "build"
@@ -182,7 +183,7 @@ def _input(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _output(manifest: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """Returns the dataset that was made."""
     shards = manifest["shards"]
-    found = _dataset(folder, manifest["build_id"])
+    found = _dataset(redact(folder), manifest["build_id"])
     found["facets"]["schema"] = _facet(
         "1-2-0", "SchemaDatasetFacet", fields=[*map(_field, schema.SHARD)]
     )

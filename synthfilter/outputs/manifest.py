@@ -89,6 +89,7 @@ def claim_output(folder: str) -> None:
     Raises:
       UserError: the folder holds something else, or cannot be written.
     """
+    _check_folders(folder)
     mark = storage.join(folder, UNFINISHED)
     try:
         if not storage.exists(mark) and not storage.is_empty(folder):
@@ -99,6 +100,17 @@ def claim_output(folder: str) -> None:
         storage.delete([storage.join(folder, MANIFEST)])
     except OSError as error:
         raise UserError(f"output {folder!r} cannot be written: {error}") from error
+
+
+def _check_folders(folder: str) -> None:
+    """Raises UserError where a build would write into, and tidy, a folder elsewhere."""
+    for prefix in FOLDERS.values():
+        path = storage.join(folder, prefix.rstrip("/"))
+        if storage.leads_out(path):
+            raise UserError(
+                f"{path!r} is a link to another folder, in which a build would delete "
+                "what is not its own; name that place itself as output"
+            )
 
 
 def make_manifest(
@@ -256,7 +268,7 @@ def read_manifest(folder: str) -> dict[str, Any]:
             f"{path!r} has manifest_version {found}, expected {MANIFEST_VERSION}; "
             "read it with the synthfilter that wrote it"
         )
-    wrong = _find_fault(manifest)
+    wrong = _find_fault(manifest) or _find_link(folder, manifest)
     if wrong:
         raise UserError(f"{path!r} is not as a build writes it: {wrong}")
     return manifest
@@ -281,6 +293,18 @@ def _find_fault(manifest: Mapping[str, Any]) -> str | None:
             if wrong:
                 return f"{kind_of_file}[{number}]: {wrong}"
             seen.add(file["path"])
+    return None
+
+
+def _find_link(folder: str, manifest: Mapping[str, Any]) -> str | None:
+    """Returns which file would be read from elsewhere, if any; folders may be links."""
+    for kind in FOLDERS:
+        for file in manifest[kind]:
+            if storage.leads_out(storage.join(folder, file["path"])):
+                return (
+                    f"{file['path']} is a link that leads out of its folder; copy the "
+                    "build with its links followed (cp -rL)"
+                )
     return None
 
 

@@ -13,6 +13,7 @@ from synthfilter.core.claims import tell_origin
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import document_ids, hex_hashes
 from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.secrets import redact, redact_column
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
 from synthfilter.outputs.parquet import FileRecord, write_parquet
@@ -185,10 +186,10 @@ def _dead_letters(block: Block, facts: pa.RecordBatch) -> pa.RecordBatch:
     rows = facts.num_rows
     return pa.RecordBatch.from_arrays(
         [
-            pa.repeat(pa.scalar(block.file), rows),
+            pa.repeat(pa.scalar(redact(block.file)), rows),
             facts.column(schema.POSITION),
             pa.repeat(pa.scalar("read"), rows),
-            facts.column(schema.ERROR),
+            redact_column(facts.column(schema.ERROR)),
         ],
         schema=schema.DEAD_LETTER,
     )

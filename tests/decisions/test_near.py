@@ -119,11 +119,18 @@ def test_ids_may_use_all_64_bits() -> None:
     assert found.pairs.tolist() == [[0, 2**63], [0, 2**64 - 1], [2**63, 2**64 - 1]]
 
 
-def test_a_bucket_of_many_documents_is_looked_at_in_linear_work() -> None:
-    size, most = 20_000, 5
+@pytest.mark.parametrize(
+    ("size", "leaders"),
+    [(100, 100), (65, 64), (66, 63), (300, 13), (5_000, 4), (20_000, 4)],
+)
+def test_the_more_documents_share_a_key_the_fewer_meet_all_others(
+    size: int, leaders: int
+) -> None:
+    most = 64 if size != 100 else 100
     found = candidate_pairs(np.zeros(size, np.uint64), np.arange(size), most)
-    assert len(found.pairs) == most * (most - 1) // 2 + most * (size - most)
-    assert len(found.capped) == size - most
+    leaders = min(leaders, size)
+    assert len(found.pairs) == leaders * (leaders - 1) // 2 + leaders * (size - leaders)
+    assert len(found.capped) == (size - leaders if size > leaders + 1 else 0)
 
 
 @given(st.permutations(range(60)), st.integers(1, 5))

@@ -1,0 +1,81 @@
+"""A text in very many documents: neither time nor memory grows faster than the rows."""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from synthfilter.core import schema
+from synthfilter.core.schema import Reason
+from synthfilter.decisions.decide import settle_copies
+from synthfilter.decisions.near import candidate_pairs, resolve_greedily
+from synthfilter.near import MAX_BUCKET
+
+BOILERPLATE = "please read the terms of use of this site before you go on to " * 2
+
+
+def use_of(work: Callable[[], Any]) -> tuple[Any, float, int]:
+    """Returns what some work returns, its CPU seconds and its most bytes at once."""
+    tracemalloc.start()
+    try:
+        began = time.process_time()
+        found = work()
+        seconds = time.process_time() - began
+        return found, seconds, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def judged(rows: int) -> pa.RecordBatch:
+    """Returns rows of documents of which all have the same text."""
+    values = {name: np.zeros(rows, np.int64) for name in schema.JUDGED.names}
+    values[schema.ROW] = np.arange(rows)
+    values[schema.WORDS] += 20
+    values[schema.RANK] += schema.RANK_OTHERS >> 1
+    return pa.RecordBatch.from_arrays(
+        [pa.array(values[field.name]).cast(field.type) for field in schema.JUDGED],
+        schema=schema.JUDGED,
+    )
+
+
+def test_a_document_copied_a_million_times_stays_once() -> None:
+    rows = judged(10**6)
+    settled, seconds, most = use_of(lambda: settle_copies([rows], seed=0))
+    reason = settled.column(schema.REASON).to_numpy()
+    assert np.flatnonzero(reason == Reason.KEPT).tolist() == [0]
+    assert (reason[1:] == Reason.EXACT_COPY).all()
+    assert seconds < 8
+    assert most < 600 * rows.num_rows
+
+
+@pytest.mark.parametrize("documents", [10**5, 5 * 10**5])
+def test_a_band_that_all_share_makes_few_pairs(documents: int) -> None:
+    names = np.arange(documents)
+    found, seconds, most = use_of(
+        lambda: candidate_pairs(np.zeros(documents, np.uint64), names, MAX_BUCKET)
+    )
+    assert len(found.pairs) < 4 * documents
+    assert seconds < 8
+    assert most < 1000 * documents
+    # The best has met all others.
+    alike = np.ones(len(found.pairs))
+    order = np.argsort(np.bincount(found.pairs.ravel()))[::-1]
+    rank = np.empty(documents, np.int64)
+    rank[order] = np.arange(documents)
+    assert len(resolve_greedily(found.pairs, alike, rank, 0.8).dropped) == documents - 1
+
+
+def test_a_build_of_one_text_and_one_boilerplate_keeps_one_of_each(workshop) -> None:
+    workshop.write("human/copies", ["The same text everywhere, again."] * 1000, 300)
+    texts = [f"{BOILERPLATE}n{i} of {i % 97}" for i in range(600)]
+    workshop.write("human/boilerplate", texts, 200)
+    began = time.process_time()
+    made = workshop.build(near_duplicates=0.7)
+    assert made["books"]["kept"] == 2
+    assert made["books"]["left_out"]["exact_copy"] == 999
+    assert made["books"]["left_out"]["near_copy"] == 599
+    assert time.process_time() - began < 60
