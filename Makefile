@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 $(VENV)/installed: setup.py synthfilter/version.py
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
-	$(PIP) --editable .
+	$(PIP) --editable '.[report]'
 	@touch $@
 
 $(VENV)/test-installed: $(VENV)/installed
@@ -24,6 +24,7 @@ demo: $(VENV)/installed
 	$(BIN)/synthfilter build examples/demo/build.yaml --output $(DEMO)/set
 	@echo
 	@echo "Look at it:"
+	@echo "  $(DEMO)/set/report.html    the build in pictures: open it in a browser"
 	@echo "  $(BIN)/synthfilter inspect $(DEMO)/set     the books, the shares, the files"
 	@echo "  $(DEMO)/set/data/          the set, Parquet"
 	@echo "  $(DEMO)/set/rejected/      what was left out, with the reason and the evidence"
@@ -31,7 +32,7 @@ demo: $(VENV)/installed
 	@echo "  $(DEMO)/set/manifest.json  everything above, for programs"
 
 test: $(VENV)/test-installed lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check

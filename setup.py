@@ -53,6 +53,7 @@ setup(
             "apache-beam[aws]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
+            "pytest-xdist>=3.6",  # tests on every processor
             "hypothesis>=6.100",
             "ruff==0.17.6",
             "mypy==2.4.1",
@@ -60,11 +61,14 @@ setup(
             "scikit-learn>=1.5",  # an example of a detector
             "vl-convert-python>=1.7,<2",
             "deltalake>=1.6,<2",
+            "datasets>=3",  # what cards and Croissant files are read by
+            "mlcroissant>=1.1",
             "duckdb>=1.1",  # other engines that read a ledger
             "polars>=1.20",
             "openlineage-python>=1.54,<2",
             "jsonschema>=4.18",  # events are checked against schemas
             "playwright>=1.50",  # drives a real Chromium
+            "datasketches>=5.2",  # estimates of distinct n-grams are compared with
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},

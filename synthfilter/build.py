@@ -19,6 +19,7 @@ from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 from synthfilter.annotate import AnnotateBlocks
 from synthfilter.archive import check_archive, digest_archive
 from synthfilter.build_options import (
+    CardOptions,
     CopyOptions,
     InputOptions,
     MixtureOptions,
@@ -63,7 +64,7 @@ from synthfilter.publish import (
 )
 from synthfilter.reasons import tell_evidence
 from synthfilter.reference import drop_shared_ngrams
-from synthfilter.reporting import About, read_sketches
+from synthfilter.reporting import Told, read_sketches, tell_maker
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
@@ -102,6 +103,7 @@ class _Mixed(NamedTuple):
 # The order of the fields is that of the bases, from the last to the first.
 @dataclasses.dataclass(kw_only=True)
 class Build(
+    CardOptions,
     ReportOptions,
     OutputOptions,
     MixtureOptions,
@@ -118,6 +120,7 @@ class Build(
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
+        self.check_card()
         self.check_report()
         self.check_output()
         self.check_input()
@@ -263,13 +266,14 @@ class Build(
                 self.ledger,
                 self._near_copies(capped),
                 self.grouping(),
-                About(
+                Told(
                     started,
                     workers,
                     threshold.values,
                     canary_scores(detector),
                     self.previous,
                     beats,
+                    tell_maker(self, self.output, started),
                 ),
             )
         )
@@ -535,7 +539,8 @@ def content_options(
     # The threshold says it all, wherever it is from.
     places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
     places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
-    places |= {field.name for field in dataclasses.fields(ReportOptions)}
+    for told in (CardOptions, ReportOptions):
+        places |= {field.name for field in dataclasses.fields(told)}
     options = {
         field.name: getattr(build, field.name)
         for field in dataclasses.fields(build)

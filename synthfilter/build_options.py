@@ -4,8 +4,10 @@ Every class checks its own, without reading anything.
 """
 
 import dataclasses
+import re
 from typing import Optional
 
+from synthfilter.core import licenses
 from synthfilter.core.errors import UserError
 from synthfilter.decisions import (
     copies,
@@ -300,6 +302,44 @@ class ReportOptions:
         """Raises UserError for a value that cannot be."""
         if self.excerpt < 0:
             raise UserError(f"excerpt must be at least 0, got {self.excerpt}")
+
+
+@dataclasses.dataclass(kw_only=True)
+class CardOptions:
+    """What the card of the set says that only its maker knows; the set stays the same.
+
+    Args:
+      name: Of the set; without it, the name of the output folder.
+      description: What the set is, in a few sentences.
+      license: SPDX or Hugging Face licence id of the set, such as cc-by-4.0, or the
+        address of its text.
+      source_licenses: Licence of each source, as SOURCE=LICENCE.
+      creator: Who makes the set.
+      url: Where the set will be.
+      data_version: Version of the set, MAJOR.MINOR.PATCH.
+      citation: How to cite it, BibTeX or plain.
+    """
+
+    name: Optional[str] = None
+    description: Optional[str] = None
+    license: Optional[str] = None
+    source_licenses: dict[str, str] = dataclasses.field(default_factory=dict)
+    creator: Optional[str] = None
+    url: Optional[str] = None
+    data_version: str = "1.0.0"
+    citation: Optional[str] = None
+
+    def check_card(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        licenses.parse_license(self.license or licenses.UNKNOWN, "license")
+        for said in self.source_licenses.values():
+            licenses.parse_license(said, "source_licenses")
+        if not re.fullmatch(r"\d+\.\d+\.\d+", self.data_version):
+            raise UserError(
+                f"data_version must be like 1.0.0, got {self.data_version!r}"
+            )
+        if self.url is not None and not re.fullmatch(r"https?://\S+", self.url):
+            raise UserError(f"url must begin with https://, got {self.url!r}")
 
 
 @dataclasses.dataclass(kw_only=True)

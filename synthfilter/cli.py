@@ -17,6 +17,7 @@ from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter, count
 from synthfilter.core import storage
 from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.reports import PAGE
 from synthfilter.detection.detector import load_detector
 from synthfilter.diff import add_diff_command
 from synthfilter.estimate import estimate_build
@@ -136,6 +137,7 @@ def _build(options: argparse.Namespace) -> int:
     size = sum(file.bytes for file in inputs)
     run_build(build, inputs, options.workers or default_workers(size), reporter)
     reporter.show_manifest(build.output, read_manifest(build.output))
+    reporter.say(f"look at it: {storage.join(build.output, PAGE)}")
     return 0
 
 

@@ -50,7 +50,7 @@ from synthfilter.outputs.manifest import ShardRecord, add_records
 from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
 from synthfilter.outputs.uses import read_written, write_uses
-from synthfilter.reporting import About, show_report, write_report
+from synthfilter.reporting import Told, show_report, write_report
 from synthfilter.version import __version__
 
 
@@ -231,7 +231,7 @@ def commit_build(
     ledger: str | None,
     near_copies: Mapping[str, int] | None,
     grouping: Grouping,
-    about: About,
+    told: Told,
 ) -> dict[str, Any]:
     """Checks the books, publishes report and manifest, tells the ledger.
 
@@ -268,7 +268,7 @@ def commit_build(
         core=tell_archive(archive),
     )
     report = write_report(
-        output, made, figures, grouping.names, layout.sources, ledger, about
+        output, made, figures, grouping.names, layout.sources, ledger, told
     )
     manifest.commit(output, made)
     uses = [shard.uses for shard in written if shard.uses is not None]

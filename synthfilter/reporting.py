@@ -7,17 +7,22 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import orjson
 
+from synthfilter.build_options import CardOptions
+from synthfilter.cards import write_card
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
+from synthfilter.core.licenses import UNKNOWN, parse_license
 from synthfilter.core.progress import read_beats
 from synthfilter.core.reports import PAGE, REPORT, read_report, report_path
 from synthfilter.core.schema import Reason
 from synthfilter.identity import number_builds
 from synthfilter.insight import diversity
+from synthfilter.insight.about import About
 from synthfilter.insight.figures import Figures
 from synthfilter.insight.report import make_report
 from synthfilter.insight.report_page import report_page
@@ -28,7 +33,7 @@ _LOG = logging.getLogger("synthfilter")
 
 
 @dataclasses.dataclass(frozen=True)
-class About:
+class Told:
     """What a report tells of a build besides its documents.
 
     Attributes:
@@ -38,6 +43,7 @@ class About:
       canaries: Scores of texts that are always the same.
       previous: Folder or report of the build to compare with; None for none.
       beats: Folder for progress, None for none.
+      maker: What only the maker of the set knows.
     """
 
     started: datetime.datetime
@@ -46,6 +52,35 @@ class About:
     canaries: Sequence[Mapping[str, Any]]
     previous: str | None
     beats: str | None
+    maker: About
+
+
+def tell_maker(
+    options: CardOptions, folder: str, published: datetime.datetime
+) -> About:
+    """Returns what the maker of a set says of it.
+
+    Args:
+      options: That say it.
+      folder: Of the build; the set has its name if it has no other.
+      published: When the set was made.
+    """
+    name = options.name or folder.rstrip("/").rpartition("/")[2] or folder
+    said = options.source_licenses
+    return About(
+        name=name,
+        description=options.description or "",
+        license=parse_license(options.license or UNKNOWN, "license"),
+        source_licenses={
+            source: parse_license(license, "source_licenses")
+            for source, license in said.items()
+        },
+        creator=options.creator,
+        url=options.url or f"urn:synthfilter:{quote(name)}",
+        version=options.data_version,
+        citation=options.citation or "",
+        published=published,
+    )
 
 
 def write_report(
@@ -55,9 +90,9 @@ def write_report(
     groups: Sequence[str],
     sources: np.ndarray,
     ledger: str | None,
-    about: About,
+    told: Told,
 ) -> dict[str, Any]:
-    """Writes the report of a build beside its shards, and returns it.
+    """Writes report and card of a build beside its shards, and returns the report.
 
     Args:
       folder: Of the build.
@@ -66,21 +101,22 @@ def write_report(
       groups: Names of the groups of the mixture, by their numbers.
       sources: Keys of the sources in `Figures.sources`, uint64.
       ledger: Of earlier uses, None for none.
-      about: The rest.
+      told: The rest.
     """
     report = make_report(
         manifest,
         figures,
         groups,
         sources,
-        about.thresholds,
-        about.canaries,
-        tell_diversity_of(manifest, figures, about.previous),
+        told.thresholds,
+        told.canaries,
+        tell_diversity_of(manifest, figures, told.previous),
         _earlier_builds(ledger, figures),
-        tell_run(about),
+        tell_run(told),
     )
     data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
     storage.write_bytes(storage.join(folder, REPORT), data + b"\n")
+    write_card(folder, manifest, report, told.maker)
     return report
 
 
@@ -109,7 +145,7 @@ def tell_diversity_of(
     Args:
       manifest: Of the build.
       figures: Of all documents.
-      previous: See `About`.
+      previous: See `Told`.
     """
     sketches = diversity.sketches_of(figures.ngrams)
     compressed = {
@@ -168,11 +204,11 @@ def read_sketches(place: str) -> tuple[dict[str, Any], diversity.Sketches]:
         ) from error
 
 
-def tell_run(about: About) -> dict[str, Any]:
+def tell_run(told: Told) -> dict[str, Any]:
     """Returns when, where and how fast a build ran, up to now."""
     now = datetime.datetime.now(datetime.timezone.utc)
     stages = None
-    if about.beats is not None:
+    if told.beats is not None:
         stages = [
             {
                 "stage": stage,
@@ -180,12 +216,12 @@ def tell_run(about: About) -> dict[str, Any]:
                 "bytes": done.bytes,
                 "cpu_seconds": done.milliseconds / 1000,
             }
-            for stage, done in read_beats(about.beats).items()
+            for stage, done in read_beats(told.beats).items()
         ]
     return {
-        "started": about.started.isoformat(timespec="seconds"),
-        "seconds": round((now - about.started).total_seconds(), 3),
-        "workers": about.workers,
+        "started": told.started.isoformat(timespec="seconds"),
+        "seconds": round((now - told.started).total_seconds(), 3),
+        "workers": told.workers,
         "machine": {
             "cpus": os.cpu_count(),
             "python": platform.python_version(),

@@ -401,8 +401,9 @@ def test_a_damaged_spool_is_made_anew(tmp_path: Path) -> None:
     first = build(tmp_path, "one")
     (spool,) = (tmp_path / ".synthfilter-cache/spool").iterdir()
     spool.write_bytes(spool.read_bytes()[:20])
-    (facts,) = (tmp_path / ".synthfilter-cache/facts").rglob("*.parquet")
-    facts.write_bytes(b"cut")
+    facts, ngrams = (tmp_path / ".synthfilter-cache/facts").rglob("*.parquet")
+    for sidecar in (facts, ngrams):
+        sidecar.write_bytes(b"cut")
     assert build(tmp_path, "two") == first
 
 

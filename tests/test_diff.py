@@ -152,7 +152,7 @@ def test_reports_are_compared_where_both_builds_have_one(
 ) -> None:
     for name, rate in (("out", 0.1), ("more", 0.3)):
         shutil.copytree(shop.path / name, tmp_path / name)
-        report = {"diversity": {"near_copy_rate": rate}}
+        report = {"report_version": 1, "diversity": {"near_copy_rate": rate}}
         (tmp_path / name / "report.json").write_text(json.dumps(report))
     names = [str(tmp_path / name) for name in ("out", "more")]
     assert main(["diff", *names]) == 0
@@ -160,7 +160,7 @@ def test_reports_are_compared_where_both_builds_have_one(
     assert line[0].split() == ["near_copy_rate", "0.1", "0.3"]
     (tmp_path / "out/report.json").write_text("[1]")
     assert main(["diff", *names]) == 2
-    assert "is no report" in capsys.readouterr().err
+    assert "expected the report.json of a build" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

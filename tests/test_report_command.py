@@ -51,8 +51,8 @@ def test_without_charts_it_says_how_they_are_had(
     [
         (None, "holds no report.json; name the output folder of a finished build"),
         ("{broken", "is not JSON"),
-        ("[]", "has report_version None, expected 1"),
-        ('{"report_version": 2}', "has report_version 2, expected 1; read it with the"),
+        ("[]", "expected the report.json of a build, with a report_version"),
+        ('{"report_version": 2}', "report_version 2 is newer than 1"),
         ('{"report_version": 1, "books": [1]}', "is not as a build wrote it"),
     ],
 )

@@ -33,7 +33,7 @@ NEXT_WORD = np.uint64(116049371)
 _END_OF_LINE = b"</s>"
 _NOT_COUNTED = np.zeros(0, np.int64)
 
-Visit = Callable[[int, np.ndarray, np.ndarray], None]
+Visit = Callable[[int, np.ndarray], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +120,9 @@ class LinearModel:
 
         Args:
           column: The texts.
-          visit: Called for some documents after others, and for n from 1 to `order`,
-            with n, the hash of the n tokens from each token on, whatever document they
-            are in, and the first token of each document, and their total.
+          visit: Called for one chunk of documents after the other, and for n from 1 to
+            `order`, with n and the hash of the n tokens from each token of the chunk
+            on, whatever document they are in.
         """
         data, offsets = text_buffers(column)
         parts = []
@@ -181,7 +181,7 @@ class LinearModel:
         grams = np.zeros(len(tokens), np.int64)
         gram = hashes
         if visit is not None:
-            visit(1, gram, first)
+            visit(1, gram)
         for n in range(1, self.order):
             # The n-gram of the document's last n tokens and the end of the line.
             rows = np.flatnonzero(tokens >= n)
@@ -190,7 +190,7 @@ class LinearModel:
             grams += np.maximum(tokens + 1 - n, 0)
             gram = gram[:-1] * NEXT_WORD + hashes[n:]
             if visit is not None:
-                visit(n + 1, gram, first)
+                visit(n + 1, gram)
             values = self._ngram_weights(gram)
             for back in range(1, n + 1):  # what would cross into the next document
                 cross = first[1:-1] - back

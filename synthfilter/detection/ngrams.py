@@ -64,42 +64,13 @@ def sample_text(normalised: pa.Array, below: Sequence[int]) -> NgramRows:
         start, end = token_bounds(text, bounds, WORDS)
         padded = np.concatenate([text, np.zeros(PADDING, np.uint8)])
         hashes = word_hashes(padded, start, end)
-        first = tokens_per_document(start, bounds)
-        tokens[row:until] = np.diff(first)
-        sampler.add(1, hashes, first)
+        tokens[row:until] = np.diff(tokens_per_document(start, bounds))
+        sampler.add(1, hashes)
         gram = hashes
         for n in range(2, len(NAMES) + 1):
             gram = gram[:-1] * NEXT_WORD + hashes[n - 1 :]
-            sampler.add(n, gram, first)
+            sampler.add(n, gram)
     return sampler.rows(tokens)
-
-
-def sample_ngrams(
-    n: int, gram: np.ndarray, first: np.ndarray, below: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the hashes below a bound, and how many of them each document has.
-
-    Args:
-      n: Tokens in each n-gram.
-      gram: uint64, fastText's hash of the n tokens from each on, whatever document
-        they are in.
-      first: First token of each document, and their total.
-      below: Up to which hash to keep; a power of two, at least 2^56.
-    """
-    spread = gram * _SPREAD
-    if below < ALL:
-        at = np.flatnonzero(spread < np.uint64(below))
-    else:
-        at = np.arange(len(spread))
-    cut = np.searchsorted(at, first)
-    sizes = np.diff(cut).astype(np.int32)
-    crossing = np.flatnonzero(at + n > np.repeat(first[1:], sizes))
-    if len(crossing):
-        at = np.delete(at, crossing)
-        row = np.searchsorted(cut, crossing, side="right") - 1
-        sizes -= np.bincount(row, minlength=len(sizes)).astype(np.int32)
-    found = spread[at]
-    return (found & ~_MIXED) | (mix(found) & _MIXED), sizes
 
 
 class _Sampler:
@@ -108,24 +79,49 @@ class _Sampler:
     def __init__(self, below: Sequence[int]) -> None:
         """Keeps the bounds."""
         self._below = tuple(below)
+        self._start = self._seen = 0
+        # For each n: in each chunk, where n-grams that are kept begin, and their hash.
         self._found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in NAMES]
 
-    def add(self, n: int, gram: np.ndarray, first: np.ndarray) -> None:
-        """Takes the n-grams of some documents; see `sample_ngrams`."""
-        if n <= len(NAMES):
-            below = self._below[n - 1]
-            self._found[n - 1].append(sample_ngrams(n, gram, first, below))
+    def add(self, n: int, gram: np.ndarray) -> None:
+        """Takes the n-grams of a chunk, after those of fewer tokens.
+
+        Args:
+          n: Tokens in each.
+          gram: uint64, fastText's hash of the n tokens from each on, whatever document
+            they are in.
+        """
+        if n > len(NAMES):
+            return
+        if n == 1:
+            self._start, self._seen = self._seen, self._seen + len(gram)
+        spread, below = gram * _SPREAD, self._below[n - 1]
+        if below < ALL:
+            at = np.flatnonzero(spread < np.uint64(below))
+        else:
+            at = np.arange(len(spread))
+        self._found[n - 1].append((at + self._start, spread[at]))
 
     def rows(self, tokens: np.ndarray) -> NgramRows:
-        """Returns all that was taken.
+        """Returns all that was taken, without what crosses into the next document.
 
         Args:
           tokens: How many each document has.
         """
-        nothing = (np.zeros(0, np.uint64), np.zeros(0, np.int32))
-        pairs = [zip(*(found or [nothing]), strict=True) for found in self._found]
-        hashes, sizes = zip(*(map(np.concatenate, pair) for pair in pairs), strict=True)
-        return NgramRows(tokens.astype(np.int32), hashes, sizes, self._below)
+        ends = np.cumsum(tokens)
+        nothing = (np.zeros(0, np.int64), np.zeros(0, np.uint64))
+        hashes, sizes = [], []
+        for n, found in enumerate(self._found, 1):
+            at, spread = map(np.concatenate, zip(*(found or [nothing]), strict=True))
+            counts = np.diff(np.searchsorted(at, ends), prepend=0)
+            if n > 1:
+                inside = at + n <= np.repeat(ends, counts)
+                at, spread = at[inside], spread[inside]
+                counts = np.diff(np.searchsorted(at, ends), prepend=0)
+            sizes.append(counts.astype(np.int32))
+            hashes.append((spread & ~_MIXED) | (mix(spread) & _MIXED))
+        taken = tuple(hashes), tuple(sizes)
+        return NgramRows(tokens.astype(np.int32), *taken, self._below)
 
 
 def _makes_ngrams(model: object) -> TypeGuard[LinearModel]:

@@ -155,13 +155,16 @@ def _read_ngrams(path: str) -> tuple[NgramRows, bool]:
     """Returns what `save_ngrams` was given."""
     with storage.open_parquet(path) as file:
         table = file.read(use_threads=False)
-    marks = table.schema.metadata
+    marks = table.schema.metadata or {}
+    below = tuple(int(bound) for bound in marks[_BELOW].split())
+    if any(bound.bit_count() != 1 for bound in below):
+        raise ValueError(f"{path}: expected bounds that are powers of two, got {below}")
     lists = [pa.concat_arrays(table.column(name).chunks) for name in NAMES]
     found = NgramRows(
         pa.concat_arrays(table.column(_TOKENS).chunks).to_numpy(),
         tuple(held.flatten().to_numpy() for held in lists),
         tuple(pc.list_value_length(held).to_numpy() for held in lists),
-        tuple(int(below) for below in marks[_BELOW].split()),
+        below,
     )
     return found, _NOT_READABLE not in marks
 

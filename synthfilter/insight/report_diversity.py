@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthfilter.insight.parts import Number, decimal, name_of, share, whole
-from synthfilter.insight.report_parts import Report, Section, Table, absent, part
+from synthfilter.insight.report_charts import Chart, columns_by_name
+from synthfilter.insight.report_parts import (
+    HUMAN_OR_SYNTHETIC,
+    Report,
+    Section,
+    Table,
+    absent,
+    part,
+)
 
 _GRAMS = ("words", "bigrams", "trigrams")
 
@@ -32,7 +40,6 @@ def diversity_section(report: Report) -> Section:
             else f"{share(rate)} of what was compared."
         )
     ]
-    notes += [name_of(said, 400) for said in found.get("caveats") or ()]
     tables = [
         Table(
             "Runs of words in the set, by origin",
@@ -63,9 +70,36 @@ def diversity_section(report: Report) -> Section:
         title,
         "Look at the share of text made of rare words, and at what is new since the "
         "build before: both fall first when a loop closes.",
+        charts=_charts(found),
         tables=tables,
         notes=notes,
+        cautions=[name_of(said, 400) for said in found.get("caveats") or ()],
     )
+
+
+def _charts(found: Mapping[str, Any]) -> list[Chart]:
+    """Returns how much of the text is rare, and how much of it is new."""
+    by_origin = part(found, "by_origin")
+    rare: dict[str, list[Any]] = {
+        origin: [part(by_origin, origin, gram).get("tail_mass") for gram in _GRAMS]
+        for origin, _ in HUMAN_OR_SYNTHETIC
+    }
+    new: dict[str, list[Any]] = {
+        origin: [part(found, "novelty", "by_origin", origin).get(g) for g in _GRAMS]
+        for origin, _ in HUMAN_OR_SYNTHETIC
+    }
+    drawn = (
+        (rare, "Text made of words, or runs of words, that occur at most 5 times"),
+        (new, "Words, or runs of words, that the build before did not have"),
+    )
+    charts = []
+    for shares, finding in drawn:
+        known = {o: found for o, found in shares.items() if None not in found}
+        if known:
+            legend = [pair for pair in HUMAN_OR_SYNTHETIC if pair[0] in known]
+            spec = columns_by_name(_GRAMS, known, "", "~%")
+            charts.append(Chart(spec, finding, legend))
+    return charts
 
 
 def _diversity_cells(measures: Mapping[str, Any]) -> list[Number]:

@@ -178,6 +178,9 @@ def _section(section: Section, drawn: bool, full: bool) -> str:
 
     figures = f'<div class="charts">{"".join(charts)}</div>' if charts else ""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in section.notes)
+    cautions = "".join(f"<li>{escape(said)}</li>" for said in section.cautions)
+    if cautions:
+        cautions = f'<h3>What misleads</h3><ul class="note">{cautions}</ul>'
     return (
         f'<section class="{kind}" id="{section.key}">'
         f"<h2>{escape(section.title)}</h2>"
@@ -185,7 +188,7 @@ def _section(section: Section, drawn: bool, full: bool) -> str:
         f'<div class="body">{figures}<div class="figures">{notes}'
         f"{''.join(map(_table, shown))}"
         f"{''.join(_details(found, is_open(found)) for found in folded)}"
-        "</div></div></section>"
+        f"</div></div>{cautions}</section>"
     )
 
 

@@ -47,6 +47,7 @@ class Section(NamedTuple):
       charts: Drawn where charts can be.
       tables: Every figure of the charts, at least.
       notes: What else there is to say, before the tables.
+      cautions: What the figures do not tell, after them.
       absent: Whether there is nothing to show; `look` says why.
     """
 
@@ -56,6 +57,7 @@ class Section(NamedTuple):
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    cautions: Sequence[str] = ()
     absent: bool = False
 
 

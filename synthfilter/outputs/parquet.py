@@ -36,11 +36,20 @@ _DICTIONARIES = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class FileRecord:
-    """A written file as the manifest knows it; `path` is relative to the output."""
+    """A written file as the manifest knows it.
+
+    Attributes:
+      path: Relative to the output.
+      rows: Number of rows.
+      bytes: Of the file.
+      arrow_bytes: Of the rows as Arrow holds them in memory.
+      sha256: Of the file.
+    """
 
     path: str
     rows: int
     bytes: int
+    arrow_bytes: int
     sha256: str
 
 
@@ -72,12 +81,14 @@ def write_parquet(
     rows = rows[np.lexsort([key[rows] for key in reversed(order)])]
     size = sum(map(_text_bytes, batches)) + _FIXED_BYTES * int(starts[-1])
     step = max(1, _ROW_GROUP_BYTES * int(starts[-1]) // max(size, 1))
+    arrow_bytes = 0
     with storage.staged(storage.join(folder, name)) as draft:
         with _writer(draft, batches[0].schema) as writer:
             for at in range(0, len(rows), step):
                 part = _gather(batches, starts, rows[at : at + step])
                 writer.write_batch(part, row_group_size=step)
-        return _read_back(draft, name, len(rows))
+                arrow_bytes += part.nbytes
+        return _read_back(draft, name, len(rows), arrow_bytes)
 
 
 def _text_bytes(batch: pa.RecordBatch) -> int:
@@ -127,7 +138,7 @@ def _by_batch(number: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield int(number[at[0]]), at
 
 
-def _read_back(draft: Path, name: str, rows: int) -> FileRecord:
+def _read_back(draft: Path, name: str, rows: int, arrow_bytes: int) -> FileRecord:
     """Returns the record of the draft as the disk now has it."""
     found = pq.read_metadata(draft).num_rows
     if found != rows:
@@ -136,4 +147,5 @@ def _read_back(draft: Path, name: str, rows: int) -> FileRecord:
     with draft.open("rb") as file:
         while piece := file.read(1 << 20):
             sha256.update(piece)
-    return FileRecord(name, rows, draft.stat().st_size, sha256.hexdigest())
+    size = draft.stat().st_size
+    return FileRecord(name, rows, size, arrow_bytes, sha256.hexdigest())

@@ -7,17 +7,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthfilter.core import schema
+from synthfilter.core.ngrams import NgramRows
+from synthfilter.core.samples import ALL
 from synthfilter.core.schema import Origin
 from synthfilter.inputs.blocks import Block, list_inputs, open_file
 from synthfilter.inputs.documents import UNREADABLE
 from synthfilter.inputs.sidecars import (
     facts_path,
     find_facts,
+    find_ngrams,
     find_signatures,
     load_facts,
+    load_ngrams,
     load_signatures,
+    ngrams_path,
     no_facts,
     save_facts,
+    save_ngrams,
     save_signatures,
     signatures_path,
     was_readable,
@@ -183,6 +189,79 @@ def test_a_flipped_bit_in_signatures_is_noticed(tenth: int, tmp_path: Path) -> N
     raw[len(raw) * tenth // 10] ^= 1
     path.write_bytes(raw)
     assert find_signatures(str(path), 700) is None
+
+
+def ngrams(rows: int) -> NgramRows:
+    random = np.random.default_rng(rows)
+    below = (ALL, ALL // 8, ALL // 256)
+    sizes = tuple(random.integers(0, 9, rows).astype(np.int32) for _ in below)
+    hashes = tuple(
+        random.integers(0, bound - 1, each.sum(), np.uint64, endpoint=True)
+        for each, bound in zip(sizes, below, strict=True)
+    )
+    return NgramRows(random.integers(0, 99, rows, np.int32), hashes, sizes, below)
+
+
+def same(found: NgramRows | None, expected: NgramRows) -> bool:
+    if found is None or found.below != expected.below:
+        return False
+    pairs = zip(
+        (found.tokens, *found.hashes, *found.sizes),
+        (expected.tokens, *expected.hashes, *expected.sizes),
+        strict=True,
+    )
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
+
+
+def test_ngrams_have_a_place_of_their_own_and_know_no_detector() -> None:
+    first = ngrams_path(BLOCK, "cache", 100)
+    paths = {
+        path_of(BLOCK),
+        signatures_path(BLOCK, "cache", 5, 100),
+        ngrams_path(BLOCK, "cache", 101),
+        ngrams_path(dataclasses.replace(BLOCK, fingerprint="f2"), "cache", 100),
+        ngrams_path(dataclasses.replace(BLOCK, bytes=1 << 24), "cache", 100),
+    }
+    assert len({first, *paths}) == 6
+    other = dataclasses.replace(BLOCK, declared=Origin.UNKNOWN, key=7, bytes=11)
+    assert ngrams_path(other, "cache", 100) == first
+
+
+@pytest.mark.parametrize("rows", [0, 1, 700])
+def test_ngrams_come_back_as_they_were(rows: int, tmp_path: Path) -> None:
+    path = str(tmp_path / "new/ngrams.parquet")
+    save_ngrams(ngrams(rows), path, True)
+    assert same(find_ngrams(path, rows), ngrams(rows))
+    assert same(load_ngrams(path), ngrams(rows))
+
+
+def test_ngrams_that_are_missing_damaged_or_of_other_rows_are_not_found(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ngrams.parquet"
+    assert find_ngrams(str(path), 3) is None
+    save_ngrams(ngrams(3), str(path), True)
+    assert find_ngrams(str(path), 2) is None
+    path.write_bytes(path.read_bytes()[:-20])
+    assert find_ngrams(str(path), 3) is None
+    save_facts(facts(None, None, None), str(path))
+    assert find_ngrams(str(path), 3) is None
+    odd = dataclasses.replace(ngrams(3), below=(ALL, ALL // 8 + 1, ALL // 256))
+    save_ngrams(odd, str(path), True)
+    assert find_ngrams(str(path), 3) is None
+    save_ngrams(ngrams(3), str(path), False)
+    assert find_ngrams(str(path), 3) is None
+    assert same(load_ngrams(str(path)), ngrams(3))
+
+
+@pytest.mark.parametrize("tenth", range(1, 10))
+def test_a_flipped_bit_in_ngrams_is_noticed(tenth: int, tmp_path: Path) -> None:
+    path = tmp_path / "ngrams.parquet"
+    save_ngrams(ngrams(700), str(path), True)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) * tenth // 10] ^= 1
+    path.write_bytes(raw)
+    assert find_ngrams(str(path), 700) is None
 
 
 def test_signatures_of_a_file_that_could_not_be_read_are_for_one_build(

@@ -5,6 +5,7 @@ import collections
 import math
 from pathlib import Path
 
+import datasketches
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -224,11 +225,10 @@ def test_figures_of_real_text_are_near_its_exact_counts(labelled) -> None:
 
 
 def test_distinct_ngrams_are_estimated_as_by_a_theta_sketch(labelled) -> None:
-    datasketches = pytest.importorskip("datasketches")
     text = labelled[0]
     hashes = sample_text(text, WHOLE).hashes[1]
     peer = datasketches.update_theta_sketch(12)
-    for value in hashes.tolist():
+    for value in hashes.view(np.int64).tolist():
         peer.update(value)
     row = np.arange(len(text))
     ones = np.ones(len(row), np.int32)

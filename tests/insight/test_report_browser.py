@@ -213,8 +213,8 @@ def test_those_who_do_not_see_it_find_their_way(open_page: Open) -> None:
     assert levels[0] == 1
     assert max(b - a for a, b in itertools.pairwise(levels)) <= 1
     images = page.get_by_role("img")
-    assert images.count() == page.locator("svg").count() == 15
-    for i in range(15):
+    assert images.count() == page.locator("svg").count() == 17
+    for i in range(17):
         label = images.nth(i).get_attribute("aria-label")
         assert label and len(label) > 20
         assert label == page.locator("figcaption").nth(i).inner_text()

@@ -84,7 +84,7 @@ def test_without_charts_the_page_is_whole(make_report: Any, no_charts: None) -> 
 def test_the_page_has_charts_and_what_each_shows(make_report: Any) -> None:
     page = report_page(make_report(4659, sources=12))
     labels = re.findall(r'<svg [^>]*role="img" aria-label="([^"]+)"', page)
-    assert len(labels) == page.count("<svg") == 15
+    assert len(labels) == page.count("<svg") == 17
     assert labels[:2] == [
         "3,338 of 4,657 documents kept; the reason that took most is mixture, 893",
         "Estimated 23.32% synthetic, 14.32% to 35.32%; counted 17.32%; asked 30.00%",

@@ -32,7 +32,7 @@ SECOND = [(SYNTHETIC, SYNTHETIC, Reason.MIXTURE, 9, 2)]
 
 
 def record(documents: list[tuple], digest: str, *paths: str) -> ShardRecord:
-    files = tuple(FileRecord(path, 1, 5, "sha") for path in paths)
+    files = tuple(FileRecord(path, 1, 5, 9, "sha") for path in paths)
     amounts = np.zeros((2, 3), np.int64)
     for _, origin, reason, size, words in documents:
         if reason == Reason.KEPT:

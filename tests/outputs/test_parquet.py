@@ -53,7 +53,8 @@ def test_rows_are_sorted_and_come_back_as_they_were(tmp_path: Path) -> None:
     assert written(tmp_path) == TABLE.take(pa.array(IN_ORDER)).to_pylist()
     raw = (tmp_path / "data/x.parquet").read_bytes()
     digest = hashlib.sha256(raw).hexdigest()
-    assert record == FileRecord("data/x.parquet", ROWS, len(raw), digest)
+    memory = TABLE.take(pa.array(IN_ORDER)).nbytes
+    assert record == FileRecord("data/x.parquet", ROWS, len(raw), memory, digest)
     assert [path.name for path in tmp_path.rglob("*.*")] == ["x.parquet"]
 
 
