@@ -290,12 +290,15 @@ class ReportOptions:
 
     Args:
       previous: Folder of an earlier build, or its report.json; the report says how much
-        of the set's word sequences that one did not have.
+        of the set's word sequences that one did not have, and whether scores moved.
+      fail_on_drift: Exit with code 4, the set being made, if the fixed texts that every
+        build scores, or all scores against those of previous, moved.
       excerpt: Characters of the text that the report shows of some documents of each
         reason, those left out included; 0 for none.
     """
 
     previous: Optional[str] = None
+    fail_on_drift: bool = False
     excerpt: int = 240
 
     def check_report(self) -> None:

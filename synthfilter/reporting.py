@@ -23,6 +23,7 @@ from synthfilter.core.schema import Reason
 from synthfilter.identity import number_builds
 from synthfilter.insight import diversity
 from synthfilter.insight.about import About
+from synthfilter.insight.drift import compare_canaries, tell_drift
 from synthfilter.insight.figures import Figures
 from synthfilter.insight.report import make_report
 from synthfilter.insight.report_page import report_page
@@ -103,17 +104,20 @@ def write_report(
       ledger: Of earlier uses, None for none.
       told: The rest.
     """
+    previous = None if told.previous is None else read_report(told.previous)
+    sha256 = manifest["detector"]["sha256"]
     report = make_report(
         manifest,
         figures,
         groups,
         sources,
         told.thresholds,
-        told.canaries,
+        compare_canaries(told.canaries, sha256, previous),
         tell_diversity_of(manifest, figures, told.previous),
         _earlier_builds(ledger, figures),
         tell_run(told),
     )
+    report["drift"] = tell_drift(report, previous)
     data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
     storage.write_bytes(storage.join(folder, REPORT), data + b"\n")
     write_card(folder, manifest, report, told.maker)

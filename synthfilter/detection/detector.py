@@ -54,6 +54,7 @@ class Detector(Protocol):
       threshold: From which score on a document counts as machine text, by default.
       labels: The labels that the model knows.
       profiles: What its scores look like on text of known origin; None: unknown.
+      canaries: What fixed texts must score; empty: nobody has said.
     """
 
     @property
@@ -73,6 +74,9 @@ class Detector(Protocol):
 
     @property
     def profiles(self) -> Profiles | None: ...  # noqa: D102
+
+    @property
+    def canaries(self) -> Mapping[str, float | None]: ...  # noqa: D102
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`."""
@@ -108,7 +112,7 @@ class FastTextDetector:
 
     @property
     def scores_key(self) -> str:
-        """Changes with the model and with everything in its JSON but the profiles."""
+        """Changes with the model and with all in its JSON that changes a score."""
         said = f"{self.sha256} {self.settings!r}"
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -116,6 +120,11 @@ class FastTextDetector:
     def profiles(self) -> Profiles | None:
         """What the scores look like on text of known origin, by the JSON."""
         return self.settings.profiles
+
+    @property
+    def canaries(self) -> Mapping[str, float | None]:
+        """What fixed texts must score, by the JSON."""
+        return self.settings.canaries
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`.
@@ -158,6 +167,11 @@ class ClassDetector:
     def profiles(self) -> Profiles | None:
         """A class has none; `synthfilter calibrate` measures them."""
         return None
+
+    @property
+    def canaries(self) -> Mapping[str, float | None]:
+        """A class says nothing; builds are compared with the one before."""
+        return {}
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold at that rate, if the class has a method for it.

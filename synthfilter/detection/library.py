@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synthfilter.core.errors import UserError
 from synthfilter.core.text import text_buffers
 from synthfilter.detection import library_child
 from synthfilter.detection.library_trial import Trial, check_same
@@ -79,11 +80,23 @@ class LibraryModel:
         return Evidence(logit, tokens, tokens, words)
 
     def _probability(self, line: bytes) -> float:
-        """Returns the probability of machine-written text; NaN without a feature."""
+        """Returns the probability of machine-written text; NaN without a feature.
+
+        Raises:
+          UserError: The model gives what is no probability.
+        """
         if self._loaded is None:
             self._load()
         text = line.decode("utf-8", "replace")
-        return library_child.score(self._loaded, text, self._synthetic)
+        try:
+            score = library_child.score(self._loaded, text, self._synthetic)
+        except RuntimeError as error:  # fastText's own check for NaN.
+            raise UserError(f"{self._name}: {error}; {library_child.ADVICE}") from error
+        if score == float("inf"):
+            raise UserError(
+                f"{self._name}: expected probabilities, got NaN; {library_child.ADVICE}"
+            )
+        return score
 
     def _load(self) -> None:
         """Loads the model.

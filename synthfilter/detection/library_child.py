@@ -13,6 +13,9 @@ import sys
 OFFSET = 1e-5
 """fastText's predict returns exp(log(p + 1e-5))."""
 
+ADVICE = "fetch the file again or train the model anew"
+"""What to do about a model that is broken."""
+
 
 def main() -> None:
     """Answers one request: the scores of all lines, after each of two loads."""
@@ -33,7 +36,9 @@ def main() -> None:
 
 
 def score(model: object, line: str, synthetic: set) -> float:
-    """Returns the probability of some labels together; NaN where there is no feature.
+    """Returns the probability of some labels together.
+
+    NaN where the line has no feature; infinity where the model gives NaN.
 
     Args:
       model: As `fasttext.load_model` returns it.
@@ -45,7 +50,6 @@ def score(model: object, line: str, synthetic: set) -> float:
     if not pairs:
         return float("nan")
     total = sum(p - OFFSET for p, label in pairs if label in synthetic)
-    # NaN stays what it is: it tells that the model is broken.
     return min(max(total, 0.0), 1.0) if total == total else float("inf")
 
 

@@ -140,12 +140,12 @@ def _same(first: Sequence[float], second: Sequence[float]) -> bool:
 def _failure(name: str, what: str) -> UserError:
     return UserError(
         f"{name}: expected a model that the fastText library can load and score fixed "
-        f"texts with, but it {what}; fetch the file again or train the model anew"
+        f"texts with, but it {what}; {library_child.ADVICE}"
     )
 
 
 def _refusal(name: str, got: str) -> UserError:
     return UserError(
-        f"{name}: expected a model that tells fixed texts apart, got {got}; fetch the "
-        "file again or train the model anew"
+        f"{name}: expected a model that tells fixed texts apart, got {got}; "
+        f"{library_child.ADVICE}"
     )
