@@ -126,6 +126,6 @@ def _limit(
 ) -> float:
     """Returns from which index on two histograms differ for more than chance."""
     sizes = [histogram(found, origin) for found in (previous, report)]
-    noise = sum(1 / size.sum() for size in sizes if size is not None)
+    noise = sum(1 / float(size.sum()) for size in sizes if size is not None)
     degrees = CELLS - 1
     return max(MUCH, noise * (degrees + _DEVIATIONS * (2 * degrees) ** 0.5))
