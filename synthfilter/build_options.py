@@ -69,8 +69,9 @@ class OriginOptions:
     """Who counts as the author of a document, and what follows from that.
 
     Args:
-      detector: Path of a fastText model, or package.module:Class; without it, the
-        model that comes with synthfilter.
+      detector: Path of a fastText model, with #sha256=HEX behind it if it must be that
+        very file, or package.module:Class; without it, the model that comes with
+        synthfilter.
       threshold: Score from which on a document counts as machine text, 0 to 1;
         without it, the detector's own.
       target_fpr: Instead of a threshold: the share of human documents that may score
