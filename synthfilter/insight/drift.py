@@ -20,11 +20,11 @@ from synthfilter.insight.monitor_figures import (
     score_drift_of,
 )
 
-# The usual limit; see for example Siddiqi, Credit Risk Scorecards (2006).
+# From here on the monitor, too, calls an index much.
 MUCH = 0.25
 # An index of two samples of the same text is about a chi-square of as many degrees as
 # cells, times the sum of one over their sizes. At this many standard deviations it
-# exceeds the limit by chance less than once in 2,000.
+# exceeds the limit by chance about once in 1,000.
 _DEVIATIONS = 4.0
 
 
