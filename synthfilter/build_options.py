@@ -69,8 +69,9 @@ class OriginOptions:
     """Who counts as the author of a document, and what follows from that.
 
     Args:
-      detector: Path of a fastText model, or package.module:Class; without it, the
-        model that comes with synthfilter.
+      detector: Path of a fastText model, with #sha256=HEX behind it if it must be that
+        very file, or package.module:Class; without it, the model that comes with
+        synthfilter.
       threshold: Score from which on a document counts as machine text, 0 to 1;
         without it, the detector's own.
       target_fpr: Instead of a threshold: the share of human documents that may score
@@ -290,12 +291,15 @@ class ReportOptions:
 
     Args:
       previous: Folder of an earlier build, or its report.json; the report says how much
-        of the set's word sequences that one did not have.
+        of the set's word sequences that one did not have, and whether scores moved.
+      fail_on_drift: Exit with code 4, the set being made, if the fixed texts that every
+        build scores, or all scores against those of previous, moved.
       excerpt: Characters of the text that the report shows of some documents of each
         reason, those left out included; 0 for none.
     """
 
     previous: Optional[str] = None
+    fail_on_drift: bool = False
     excerpt: int = 240
 
     def check_report(self) -> None:

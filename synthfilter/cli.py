@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
 or file; 3 the set that was asked for cannot be made from what was read; 4 a check
-failed or an alarm fired (verify, diff, monitor); 130 stopped.
+failed or an alarm fired (verify, diff, monitor, build --fail-on-drift); 130 stopped.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from synthfilter.build import Build
 from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter, count
 from synthfilter.core import storage
-from synthfilter.core.errors import ShortageError, UserError
-from synthfilter.core.reports import PAGE
+from synthfilter.core.errors import CHECK_FAILED, ShortageError, UserError
+from synthfilter.core.reports import PAGE, read_report
 from synthfilter.core.secrets import one_line
 from synthfilter.detection.detector import load_detector
 from synthfilter.diff import add_diff_command
@@ -26,6 +26,7 @@ from synthfilter.evaluate import Evaluate
 from synthfilter.explain import add_explain_command
 from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
+from synthfilter.insight.drift import describe_drift
 from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
 from synthfilter.monitor_command import add_monitor_command
@@ -135,7 +136,10 @@ def _build(options: argparse.Namespace) -> int:
     run_build(build, inputs, options.workers or default_workers(size), reporter)
     reporter.show_manifest(build.output, read_manifest(build.output))
     reporter.say(f"look at it: {storage.join(build.output, PAGE)}")
-    return 0
+    drifted = describe_drift(read_report(build.output)["drift"])
+    for line in drifted:
+        print(f"synthfilter: warning: {line}", file=sys.stderr)
+    return CHECK_FAILED if drifted and build.fail_on_drift else 0
 
 
 def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -> None:

@@ -23,6 +23,7 @@ from synthfilter.decisions.groups import Grouping
 from synthfilter.identity import number_builds
 from synthfilter.insight import diversity
 from synthfilter.insight.about import About
+from synthfilter.insight.drift import compare_canaries, tell_drift
 from synthfilter.insight.figures import Figures
 from synthfilter.insight.report import make_report
 from synthfilter.insight.report_page import report_page
@@ -108,17 +109,20 @@ def write_report(
       figures: Of all documents.
       sources: Keys of the sources in `Figures.sources`, uint64.
     """
+    previous = read_report(published.previous) if published.previous else None
+    sha256 = manifest["detector"]["sha256"]
     report = make_report(
         manifest,
         figures,
         published.grouping.names,
         sources,
         published.thresholds,
-        published.canaries,
+        compare_canaries(published.canaries, sha256, previous),
         tell_diversity_of(manifest, figures, published.previous),
         _earlier_builds(published.ledger, figures),
         tell_run(published),
     )
+    report["drift"] = tell_drift(report, previous)
     data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
     storage.write_bytes(storage.join(published.output, REPORT), data + b"\n")
     write_card(published.output, manifest, report, published.maker)

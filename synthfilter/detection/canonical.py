@@ -21,6 +21,7 @@ from synthfilter.core.text import (
     text_buffers,
     text_column,
 )
+from synthfilter.detection.lookalikes import fold_lookalikes
 
 _INLINE = "a|abbr|b|big|cite|code|del|em|font|i|ins|kbd|mark|q|s|small|span|strong|sub"
 _INLINE += "|sup|tt|u|var|wbr"
@@ -116,7 +117,8 @@ def canonicalise(column: pa.Array) -> pa.Array:
     """Returns the text with straight quotes, plain dashes, no markup and no wrapper.
 
     Markdown emphasis, code marks, headings, bullets, links (their text stays), tables;
-    HTML tags, comments and the common entities. Single spaces stay single.
+    HTML tags, comments and the common entities. Single spaces stay single. Letters
+    that are Latin only by their looks become Latin (`lookalikes`).
 
     Args:
       column: Text as `normalise` returns it; nulls count as empty documents.
@@ -127,6 +129,7 @@ def canonicalise(column: pa.Array) -> pa.Array:
     data, offsets = text_buffers(column)
     if len(data) and data.max() >= 0x80:
         data, offsets = replace_characters(data, offsets, _PUNCTUATION)
+        data, offsets = fold_lookalikes(data, offsets)
     column = text_column(data, offsets)
     marked = _marked_rows(data, offsets)
     rows = marked.any(axis=1)

@@ -20,10 +20,13 @@ from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.text import normalise
+from synthfilter.detection.canary_texts import CANARIES
 from synthfilter.detection.canonical import canonicalise
-from synthfilter.detection.fasttext_model import parse, synthetic_labels
+from synthfilter.detection.fasttext_file import parse
+from synthfilter.detection.fasttext_model import synthetic_labels
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.library import LibraryModel
+from synthfilter.detection.library_trial import trial_lines, try_model
 from synthfilter.detection.linear import Evidence, LinearModel
 from synthfilter.detection.settings import (
     DEFAULT_FPR,
@@ -31,6 +34,9 @@ from synthfilter.detection.settings import (
     measured_source,
     read_settings,
 )
+
+PIN = "#sha256="
+"""What stands between a model's path and the checksum that it must have."""
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -48,6 +54,7 @@ class Detector(Protocol):
       threshold: From which score on a document counts as machine text, by default.
       labels: The labels that the model knows.
       profiles: What its scores look like on text of known origin; None: unknown.
+      canaries: What fixed texts must score; empty: nobody has said.
     """
 
     @property
@@ -67,6 +74,9 @@ class Detector(Protocol):
 
     @property
     def profiles(self) -> Profiles | None: ...  # noqa: D102
+
+    @property
+    def canaries(self) -> Mapping[str, float | None]: ...  # noqa: D102
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`."""
@@ -102,7 +112,7 @@ class FastTextDetector:
 
     @property
     def scores_key(self) -> str:
-        """Changes with the model and with everything in its JSON but the profiles."""
+        """Changes with the model and with all in its JSON that changes a score."""
         said = f"{self.sha256} {self.settings!r}"
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -110,6 +120,11 @@ class FastTextDetector:
     def profiles(self) -> Profiles | None:
         """What the scores look like on text of known origin, by the JSON."""
         return self.settings.profiles
+
+    @property
+    def canaries(self) -> Mapping[str, float | None]:
+        """What fixed texts must score, by the JSON."""
+        return self.settings.canaries
 
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold whose measured false-positive rate is `fpr`.
@@ -153,6 +168,11 @@ class ClassDetector:
         """A class has none; `synthfilter calibrate` measures them."""
         return None
 
+    @property
+    def canaries(self) -> Mapping[str, float | None]:
+        """A class says nothing; builds are compared with the one before."""
+        return {}
+
     def threshold_at(self, fpr: float) -> Threshold:
         """Returns the threshold at that rate, if the class has a method for it.
 
@@ -185,7 +205,8 @@ def load_detector(path: str | None = None) -> Detector:
     """Returns the detector that `path` names.
 
     Args:
-      path: None for the shipped model; a fastText .bin or .ftz on any filesystem; or
+      path: None for the shipped model; a fastText .bin or .ftz on any filesystem, with
+        `#sha256=` and its checksum behind it if it must be that very file; or
         `package.module:Class`, called without arguments, whose `score(column)` returns
         a number in [0, 1] or NaN for each text and which may have `name`, `version`,
         `threshold`, `threshold_at` and `labels`.
@@ -198,7 +219,8 @@ def load_detector(path: str | None = None) -> Detector:
             return _load_model(default_model_path())
         if _names_class(path):
             return _load_class(path)
-        return _load_model(path)
+        place, pinned, digest = path.partition(PIN)
+        return _load_model(place, digest.lower() if pinned else None)
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -237,10 +259,15 @@ def threshold_at(
     )
 
 
-def _load_model(path: str) -> FastTextDetector:
+def _load_model(path: str, pinned: str | None = None) -> FastTextDetector:
     """Loads a model file and the JSON beside it."""
     data = storage.read_bytes(path)
     digest = hashlib.sha256(data).hexdigest()
+    if pinned not in (None, digest):
+        raise ValueError(
+            f"{path}: expected sha256 {pinned!r:.80}, got {digest}; fetch the model "
+            "again, or name the new checksum if the change was meant"
+        )
     stem = path.rsplit(".", 1)[0] if path.endswith((".bin", ".ftz")) else path
     beside = f"{stem}.json"
     settings = DetectorSettings()
@@ -257,8 +284,11 @@ def _load_model(path: str) -> FastTextDetector:
     if parsed.is_linear:
         model = _linear_model(data, path, is_synthetic.index(True), settings.tokens)
     else:
-        names = [n for n, yes in zip(parsed.labels, is_synthetic, strict=True) if yes]
-        model = LibraryModel(data, names, settings.tokens)
+        pairs = zip(parsed.labels, is_synthetic, strict=True)
+        names = tuple(label for label, yes in pairs if yes)
+        lines = trial_lines(parsed, [*CANARIES.values()])
+        trial = try_model(data, path, names, lines)
+        model = LibraryModel(data, names, settings.tokens, trial, path)
     return FastTextDetector(
         name=settings.name or path.rsplit("/", 1)[-1],
         sha256=digest,

@@ -23,7 +23,8 @@ from synthfilter.detection.calibration import (
     fit_logistic,
     measured_thresholds,
 )
-from synthfilter.detection.fasttext_model import FastTextModel, serialise
+from synthfilter.detection.canary import pin_canaries
+from synthfilter.detection.fasttext_model import serialise
 from synthfilter.detection.figures import (
     documents_needed,
     group_rows,
@@ -175,9 +176,12 @@ def fit_detector(
         )
     report("training on everything")
     model = training.train_detector(text, synthetic, documents.strata)
-    check_scores(model, settings, text)
+    index = model.labels.index(f"__label__{training.SYNTHETIC}")
+    scorer = LinearModel(model, index, settings.tokens)
+    check_scores(scorer, settings, text)
     data_of_model = serialise(model)
     facts["sha256"] = hashlib.sha256(data_of_model).hexdigest()
+    facts["canaries"] = pin_canaries(scorer, settings)
     return Fitted(data_of_model, facts)
 
 
@@ -261,11 +265,10 @@ def calibrated(
 
 
 def check_scores(
-    model: FastTextModel, settings: DetectorSettings, text: pa.Array
+    model: LinearModel, settings: DetectorSettings, text: pa.Array
 ) -> None:
     """Raises ValueError if a document that can be scored gets no score."""
-    index = model.labels.index(f"__label__{training.SYNTHETIC}")
-    evidence = LinearModel(model, index, settings.tokens).evidence(text)
+    evidence = model.evidence(text)
     bad = settings.is_scorable(evidence) & np.isnan(settings.calibrate(evidence))
     if bad.any():
         raise ValueError(f"training diverged: {bad.sum()} documents score NaN")
@@ -376,6 +379,7 @@ def describe(
                 of_first_words, documents, threshold
             ),
         },
+        "canaries": None,
         "profiles": profiles.as_json(),
         **({} if data is None else {"data": dict(data)}),
         "recipe": {

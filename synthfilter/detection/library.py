@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synthfilter.core.errors import UserError
 from synthfilter.core.text import text_buffers
+from synthfilter.detection import library_child
+from synthfilter.detection.library_trial import Trial, check_same
 from synthfilter.detection.linear import CHUNK_BYTES, Evidence
 from synthfilter.detection.tokens import (
     token_bounds,
@@ -22,22 +25,30 @@ from synthfilter.detection.tokens import (
     words_per_document,
 )
 
-_OFFSET = 1e-5
-"""fastText's predict returns exp(log(p + 1e-5))."""
-
 
 class LibraryModel:
     """A fastText model of any kind; only the bytes travel when it is pickled."""
 
-    def __init__(self, data: bytes, synthetic: Sequence[str], tokens: str) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        synthetic: Sequence[str],
+        tokens: str,
+        trial: Trial | None = None,
+        name: str = "model",
+    ) -> None:
         """Keeps the bytes; the library loads them at the first use.
 
         Args:
           data: A model file that `fasttext_model.parse` accepts.
           synthetic: The labels that mean machine-written; their probabilities add up.
           tokens: How text is cut, one of `tokens.TOKENISATIONS`.
+          trial: What `library_trial.try_model` found; None: whoever made the bytes is
+            trusted.
+          name: What error messages call it.
         """
-        self._data, self._synthetic, self._tokens = data, frozenset(synthetic), tokens
+        self._data, self._synthetic, self._tokens = data, set(synthetic), tokens
+        self._trial, self._name = trial, name
         self._loaded: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,16 +80,38 @@ class LibraryModel:
         return Evidence(logit, tokens, tokens, words)
 
     def _probability(self, line: bytes) -> float:
-        """Returns the probability of machine-written text; NaN without a feature."""
+        """Returns the probability of machine-written text; NaN without a feature.
+
+        Raises:
+          UserError: The model gives what is no probability.
+        """
         if self._loaded is None:
-            self._loaded = load_library_model(self._data)
-        text = line.decode("utf-8", "replace") + "\n"
-        # Python's own predict() fails on numpy 2; this is what it wraps.
-        pairs = self._loaded.f.predict(text, -1, -1.0, "strict")
-        if not pairs:
-            return float("nan")
-        values = [p - _OFFSET for p, label in pairs if label in self._synthetic]
-        return min(max(sum(values), 0.0), 1.0)
+            self._load()
+        text = line.decode("utf-8", "replace")
+        try:
+            score = library_child.score(self._loaded, text, self._synthetic)
+        except RuntimeError as error:  # fastText's own check for NaN.
+            raise UserError(f"{self._name}: {error}; {library_child.ADVICE}") from error
+        if score == float("inf"):
+            raise UserError(
+                f"{self._name}: expected probabilities, got NaN; {library_child.ADVICE}"
+            )
+        return score
+
+    def _load(self) -> None:
+        """Loads the model.
+
+        Raises:
+          UserError: It gives other scores than in its trial.
+        """
+        loaded = load_library_model(self._data)
+        if self._trial is not None:
+            scores = [
+                library_child.score(loaded, line, self._synthetic)
+                for line in self._trial.lines
+            ]
+            check_same(self._trial, scores, self._name)
+        self._loaded = loaded
 
 
 def load_library_model(data: bytes) -> Any:

@@ -87,12 +87,18 @@ class LinearModel:
           tokens: How text is cut, one of `tokens.TOKENISATIONS`.
 
         Raises:
-          ValueError: The model is not linear, or `tokens` is unknown.
+          ValueError: The model is not linear, weighs all features the same, or
+            `tokens` is unknown.
         """
         check_tokenisation(tokens)
         folded = fold(model, synthetic)
         assert folded.input is not None
         weights = folded.input[:, 0]
+        if not np.ptp(weights):
+            raise ValueError(
+                f"expected weights that tell features apart, got {weights[0]:g} for "
+                "all; fetch the file again or train the model anew"
+            )
         self.tokens = tokens
         self.order = model.args.word_ngrams
         self._table = WordTable(model.words)

@@ -14,6 +14,8 @@ from synthfilter.detection.linear import Evidence
 from synthfilter.detection.tokens import SPACES, check_tokenisation
 
 DEFAULT_FPR = 0.01
+# So that no product of what a JSON says overflows.
+_LARGEST_COUNT, _STEEPEST = 2**31 - 1, 1e6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class DetectorSettings:
         rate, and then by the first number of words of a band.
       threshold: The default threshold; None takes that at a rate of 1%, else 0.5.
       labels: Further label names, `{"synthetic": [...], "human": [...]}`.
+      canaries: What the texts in `canary_texts` must score, None for no score. Like the
+        profiles it changes no score, so it is in no key.
       profiles: What the scores look like on text of sources that the model did not
         see; None where nobody knows. It changes no score, so it is in no key.
     """
@@ -63,6 +67,9 @@ class DetectorSettings:
     )
     threshold: float | None = None
     labels: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+    canaries: Mapping[str, float | None] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
     profiles: Profiles | None = dataclasses.field(
         default=None, repr=False, compare=False
     )
@@ -72,11 +79,15 @@ class DetectorSettings:
         check_tokenisation(self.tokens)
         for field in ("length_exponent", "slope", "intercept"):
             _check(math.isfinite(getattr(self, field)), field, "a number", self)
-        _check(self.length_cap >= 1, "length_cap", "at least 1", self)
-        _check(self.min_tokens >= 1, "min_tokens", "at least 1", self)
+        _check(0 <= self.length_exponent <= 4, "length_exponent", "in [0, 4]", self)
+        for field in ("length_cap", "min_tokens"):
+            inside = 1 <= getattr(self, field) <= _LARGEST_COUNT
+            _check(inside, field, f"from 1 to {_LARGEST_COUNT:,}", self)
         for field in ("min_known_share", "min_word_share"):
             _check(0 <= getattr(self, field) <= 1, field, "in [0, 1]", self)
-        _check(self.slope > 0, "slope", "above 0", self)
+        _check(0 < self.slope <= _STEEPEST, "slope", f"in (0, {_STEEPEST:g}]", self)
+        inside = abs(self.intercept) <= _STEEPEST
+        _check(inside, "intercept", f"within {_STEEPEST:g} of 0", self)
         shares = [*self.thresholds, *self.thresholds.values()]
         _check(all(0 <= x <= 1 for x in shares), "thresholds", "in [0, 1]", self)
         bands = self.thresholds_by_length
@@ -169,6 +180,7 @@ def read_settings(data: bytes, name: str) -> DetectorSettings:
         "thresholds": _rates,
         "thresholds_by_length": _rates_by_length,
         "labels": _names,
+        "canaries": _scores_by_name,
         "profiles": read_profiles,
     }
     fields = {}
@@ -219,6 +231,14 @@ def _rates(value: Any) -> dict[float, float]:
 def _rates_by_length(value: Any) -> dict[float, dict[int, float]]:
     items = _typed(value, dict, "an object of rate to thresholds").items()
     return {float(rate): read_bands(bands) for rate, bands in items}
+
+
+def _scores_by_name(value: Any) -> dict[str, float | None]:
+    items = _typed(value, dict, "an object of text's name to score").items()
+    scores = {name: None if score is None else _number(score) for name, score in items}
+    if not all(score is None or 0 <= score <= 1 for score in scores.values()):
+        raise ValueError(f"expected scores in [0, 1], got {scores!r:.60}")
+    return scores
 
 
 def _names(value: Any) -> dict[str, list[str]]:

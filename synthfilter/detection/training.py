@@ -15,7 +15,8 @@ import pyarrow as pa
 import xxhash
 
 from synthfilter.core.text import text_buffers
-from synthfilter.detection.fasttext_model import FastTextModel, fold, parse
+from synthfilter.detection.fasttext_file import parse
+from synthfilter.detection.fasttext_model import FastTextModel, fold
 from synthfilter.detection.tokens import (
     WORDS,
     token_bounds,

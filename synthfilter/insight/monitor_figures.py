@@ -21,6 +21,7 @@ SKETCHED = (("all", "trigrams"), ("synthetic", "trigrams"))
 # them that each cell of the comparison has at least.
 _LEAST_SCORED = 100
 _LEAST_CELL = 0.05
+CELLS = round(1 / _LEAST_CELL)
 
 
 def dig(found: Any, *names: str) -> Any:
@@ -132,7 +133,7 @@ def reuse(reports: Sequence[Report], place: int) -> float | None:
     return hits / synthetic if synthetic else None
 
 
-def _histogram(report: Report, origin: str) -> np.ndarray | None:
+def histogram(report: Report, origin: str) -> np.ndarray | None:
     """Returns how many documents read got a score in each bin; None if too few did."""
     parts = [
         _counts(dig(report, "scores", "by_declared", origin, name))
@@ -162,7 +163,7 @@ def score_drift_of(origin: str) -> Figure:
     def figure(reports: Sequence[Report], place: int) -> float | None:
         if not place or detector_of(reports[place]) != detector_of(reports[place - 1]):
             return None
-        now, before = (_histogram(reports[i], origin) for i in (place, place - 1))
+        now, before = (histogram(reports[i], origin) for i in (place, place - 1))
         if now is None or before is None or now.shape != before.shape:
             return None
         return stability_index(before, now)
@@ -177,9 +178,7 @@ def stability_index(before: np.ndarray, now: np.ndarray) -> float:
     half a document is added to each, so that empty cells say no more than they can.
     """
     both = before / before.sum() + now / now.sum()
-    cells = np.minimum(
-        (np.cumsum(both) - both) / 2 // _LEAST_CELL, round(1 / _LEAST_CELL) - 1
-    )
+    cells = np.minimum((np.cumsum(both) - both) / 2 // _LEAST_CELL, CELLS - 1)
     shares = []
     for counts in (before, now):
         cell = np.bincount(np.unique(cells, return_inverse=True)[1], counts) + 0.5
@@ -191,7 +190,7 @@ def median_score_of(origin: str) -> Figure:
     """Returns what finds the median of a histogram, within its bin by proportion."""
 
     def figure(reports: Sequence[Report], place: int) -> float | None:
-        counts = _histogram(reports[place], origin)
+        counts = histogram(reports[place], origin)
         if counts is None:
             return None
         below = np.concatenate([[0], np.cumsum(counts)])

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
-from synthfilter.insight.parts import name_of, share, whole
+from synthfilter.insight.parts import decimal, name_of, share, whole
 from synthfilter.insight.report_parts import (
     Report,
     count,
@@ -180,6 +180,15 @@ def _detector(report: Report) -> Iterator[Warned]:
     ]
     if said:
         yield Warned(f"Without a score: {listed(said)}.", "scores")
+    for row in rows_of(report, "drift", "scores"):
+        if row.get("moved"):
+            yield Warned(
+                f"The scores of what was declared {name_of(row.get('declared'), 40)} "
+                f"moved: stability index {decimal(row.get('index'), 2)} against build "
+                f"{name_of(part(report, 'drift').get('against'), 40)}, from "
+                f"{decimal(row.get('limit'), 2)} on it is much.",
+                "scores",
+            )
     moved = [
         name_of(canary.get("name"), 40)
         for canary in rows_of(report, "detector", "canaries")

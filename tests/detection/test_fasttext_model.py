@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthfilter.detection.fasttext_file import parse
 from synthfilter.detection.fasttext_model import (
     fold,
-    parse,
     serialise,
     synthetic_labels,
 )

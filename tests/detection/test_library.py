@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from synthfilter.detection.detector import load_detector
-from synthfilter.detection.fasttext_model import parse
+from synthfilter.detection.fasttext_file import parse
 from synthfilter.detection.library import LibraryModel
 from synthfilter.detection.linear import LinearModel
 from synthfilter.detection.tokens import SPACES, WORDS

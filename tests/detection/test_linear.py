@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from synthfilter.core.text import text_buffers
 from synthfilter.detection import linear
+from synthfilter.detection.fasttext_file import parse
 from synthfilter.detection.fasttext_hash import word_hashes
-from synthfilter.detection.fasttext_model import parse
 from synthfilter.detection.linear import LinearModel
 from synthfilter.detection.tokens import (
     SPACES,
