@@ -56,6 +56,7 @@ from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
 from synthfilter.outputs import manifest
+from synthfilter.outputs.commit import Target, find_target
 from synthfilter.publish import (
     WriteShard,
     choose_shards,
@@ -136,7 +137,7 @@ class Build(
         inputs = self.list_inputs()
         self.check_reviews()
         self.check_previous()
-        manifest.claim_output(self.output)
+        manifest.claim_output(self.output, self.overwrite)
         return self.build_from(root, inputs)
 
     def list_inputs(self) -> list[InputFile]:
@@ -198,6 +199,7 @@ class Build(
         threshold = self.choose_threshold(detector)
         outside = self.outside_evidence()
         profiles = choose_profiles(detector, self.calibration)
+        target = find_target(self.output, self.overwrite)
         options = content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
@@ -237,7 +239,7 @@ class Build(
         names = annotated | "NameGroups" >> beam.FlatMap(
             name_groups, AsSingleton(mixed.truth)
         )
-        written = self._write(chosen, found, layout, detector, threshold, beats)
+        written = self._write(chosen, found, layout, target, detector, threshold, beats)
         return (
             root
             | "Manifest" >> beam.Create([None])
@@ -256,7 +258,7 @@ class Build(
                 AsSingleton(mixed.truth),
                 AsIter(names),
                 AsIter(mixed.archive),
-                self.output,
+                target,
                 {
                     **options,
                     "threshold_from": threshold.source,
@@ -456,6 +458,7 @@ class Build(
         chosen: beam.PCollection,
         found: beam.PCollection,
         layout: beam.PCollection,
+        target: Target,
         detector: Detector,
         threshold: Threshold,
         beats: Optional[str],
@@ -477,7 +480,7 @@ class Build(
             max_bytes=self.max_document_bytes,
         )
         writer = WriteShard(
-            self.output,
+            target,
             self.seed,
             self.unit,
             self.grouping(),
@@ -537,7 +540,16 @@ def content_options(
 ) -> dict[str, Any]:
     """Returns what the content of a set depends on besides its input."""
     # The threshold says it all, wherever it is from.
-    places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
+    places = {
+        "output",
+        "overwrite",
+        "human",
+        "synthetic",
+        "unknown",
+        "core",
+        "against",
+        "cache",
+    }
     places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
     for told in (CardOptions, ReportOptions):
         places |= {field.name for field in dataclasses.fields(told)}
