@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,12 @@ def write_lines(path: Path, numbers: Sequence[int], name: str) -> None:
             file.write(json.dumps({"id": f"{name}{place}", "text": text}) + "\n")
 
 
+def arguments_of(kill: Kill) -> list[str]:
+    """Returns the command line of a build."""
+    options = [*OPTIONS, "--workers", str(kill.workers)]
+    return [*options, "--overwrite"] if kill.replaces else options
+
+
 def start_build(
     folder: Path, hooks: Path, kill: Kill, told: Mapping[str, str]
 ) -> subprocess.Popen:
@@ -163,11 +169,9 @@ def start_build(
       kill: How many processes it has and whether it replaces another build.
       told: What the hooks are told.
     """
-    command = [sys.executable, "-c", PROGRAM, *OPTIONS]
-    command += ["--workers", str(kill.workers)]
     path = f"{hooks}:{os.environ.get('PYTHONPATH', '')}"
     return subprocess.Popen(
-        [*command, "--overwrite"] if kill.replaces else command,
+        [sys.executable, "-c", PROGRAM, *arguments_of(kill)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path, "KILL_PLACE": str(folder), **told},
         start_new_session=True,
@@ -176,16 +180,16 @@ def start_build(
     )
 
 
-def finish_build(
-    folder: Path, hooks: Path, kill: Kill, told: Mapping[str, str]
-) -> float:
-    """Runs a build to its end; returns the seconds it took."""
-    began = time.monotonic()
-    process = start_build(folder, hooks, kill, told)
-    _, said = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"the build ended with {process.returncode}: {said}")
-    return time.monotonic() - began
+def finish_build(folder: Path, kill: Kill) -> None:
+    """Runs a build to its end, without hooks.
+
+    Raises:
+      RuntimeError: it failed.
+    """
+    command = [sys.executable, "-c", PROGRAM, *arguments_of(kill)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the build ended with {done.returncode}: {done.stderr}")
 
 
 def rows_of(folder: Path) -> Counter[str]:
@@ -234,11 +238,14 @@ class Matrix:
 
     Args:
       place: Folder for all of them.
+      finish: Runs a build to its end.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(
+        self, place: Path, finish: Callable[[Path, Kill], None] = finish_build
+    ) -> None:
         """Makes the start: files, an earlier build, a ledger that knows it."""
-        self.place, self.hooks = place, place / "hooks"
+        self.place, self.hooks, self.finish = place, place / "hooks", finish
         self.seconds: dict[tuple[int, bool], float] = {}
         self.hooks.mkdir()
         (self.hooks / "sitecustomize.py").write_text(HOOK)
@@ -249,11 +256,11 @@ class Matrix:
             file.write("no JSON\n")
         write_lines(start / "c.jsonl", range(500, 512), "c")
         write_lines(start / "s.jsonl", range(1000, 1030), "early")
-        finish_build(start, self.hooks, Kill(1, False, None), {})
+        finish(start, Kill(1, False, None))
         shutil.rmtree(start / ".synthfilter-cache")
         write_lines(start / "s.jsonl", range(1015, 1095), "s")
         clean = self.copy("clean", False)
-        finish_build(clean, self.hooks, Kill(1, False, None), {})
+        finish(clean, Kill(1, False, None))
         self.manifest, self.rows = read_manifest(str(clean / "out")), rows_of(clean)
 
     def copy(self, name: str, replaces: bool) -> Path:
@@ -272,8 +279,12 @@ class Matrix:
         folder = self.copy(f"steps-{workers}-{replaces}", replaces)
         log = self.place / f"{folder.name}.log"
         kill = Kill(workers, replaces, None)
-        took = finish_build(folder, self.hooks, kill, {"KILL_LOG": str(log)})
-        self.seconds[workers, replaces] = took
+        began = time.monotonic()
+        process = start_build(folder, self.hooks, kill, {"KILL_LOG": str(log)})
+        _, said = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"the build ended with {process.returncode}: {said}")
+        self.seconds[workers, replaces] = time.monotonic() - began
         faults = list(faults_of(folder, self.manifest))
         if faults or rows_of(folder) != self.rows:
             raise RuntimeError(f"{workers} workers make another set: {faults}")
@@ -307,7 +318,7 @@ class Matrix:
         marks = (out / UNFINISHED, out / "_next")
         ended = (out / MANIFEST).exists() and not any(mark.exists() for mark in marks)
         if killed and not (ended and not kill.replaces):
-            finish_build(folder, self.hooks, kill, {})
+            self.finish(folder, kill)
         faults += faults_of(folder, self.manifest)
         rows = rows_of(folder)
         lost, more = self.rows - rows, rows - self.rows
