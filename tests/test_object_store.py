@@ -53,7 +53,7 @@ def inputs(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def build(root: str, output: str, workers: int = 1) -> dict:
+def build(root: str, output: str, workers: int = 1, *options: str) -> dict:
     arguments = [
         "--human",
         f"{root}/h/*.parquet",
@@ -61,7 +61,7 @@ def build(root: str, output: str, workers: int = 1) -> dict:
         f"{root}/s/**/*.jsonl",
     ]
     arguments += ["--synthetic-fraction", "0.3", "--workers", str(workers), "--quiet"]
-    assert main(["build", *arguments, "--output", output]) == 0
+    assert main(["build", *arguments, *options, "--output", output]) == 0
     return read_manifest(output)
 
 
@@ -78,6 +78,18 @@ def test_a_bucket_gives_the_set_that_the_disk_gives(
     assert not any(name.endswith("_unfinished_build.json") for name in below)
     if workers == 1:
         assert main(["verify", f"{bucket}/out1/set", "--full"]) == 0
+
+
+def test_a_build_in_a_bucket_is_replaced(bucket: str, inputs: Path) -> None:
+    output = f"{bucket}/replaced/set"
+    first = build(f"{bucket}/in", output)
+    again = build(f"{bucket}/in", output, 1, "--overwrite", "--seed", "5")
+    assert again["content_digest"] != first["content_digest"]
+    assert again["options"]["seed"] == 5
+    assert main(["verify", output, "--full", "--quiet"]) == 0
+    below = [path[len(output) + 1 :] for path in storage.list_below(output)]
+    named = [f["path"] for kind in ("shards", "rejected") for f in again[kind]]
+    assert {path for path in below if "/" in path} == set(named)
 
 
 def test_a_shard_that_is_gone_from_a_bucket_is_named(
