@@ -62,7 +62,7 @@ def step_of(event, given):
     else:
         return None
     path = os.path.relpath(os.path.abspath(os.fsdecode(path)), PLACE)
-    if path.startswith("..") or path.endswith(".part"):
+    if path.startswith("..") or path.endswith((".part", ".beats")):
         return None
     return what + " " + re.sub("[0-9a-f]{16,}", "*", path)
 
