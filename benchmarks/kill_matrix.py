@@ -12,11 +12,14 @@ Some builds replace another (`--overwrite`): whenever they are killed, all that 
 manifest names must be there, of the one build or the other.
 
 The steps are found, not listed: a build that nobody kills tells them first. Python's
-audit hooks tell them in every process, so that the product has no code for this.
+audit hooks tell them in every process, so that the product has no code for this. They
+do not see what native code does, such as deltalake's commit; so other builds are killed
+from outside, when a file of a stage is seen.
 """
 
 import argparse
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -94,6 +97,19 @@ OPTIONS = (
     "--ledger ledger --near-duplicates 0.8 --max-uses 1 --synthetic-fraction 0.3 "
     "--flagged-human keep --max-shard-bytes 16000 --quiet"
 ).split()
+# What is seen from outside of the stages: files, and how many new ones; none stands for
+# a file that was there and is gone.
+SEEN = {
+    "the first file is spooled": (".synthfilter-cache/spool/*", 1),
+    "the first facts are there": (".synthfilter-cache/facts/**/*.parquet", 1),
+    "the first shard is there": ("out/data/*.parquet", 1),
+    "the last shard is there": ("out/data/*.parquet", 3),
+    "the report is there": ("out/report.json", 1),
+    "the ledger has committed": ("ledger/_delta_log/*.json", 1),
+    "the manifest is there": ("out/manifest.json", 1),
+    "the mark is removed": ("out/_unfinished_build.json", 0),
+}
+_POLL_SECONDS = 0.002
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,16 +121,19 @@ class Kill:
       replaces: Whether it replaces another build.
       step: The step before which it dies; None for a moment.
       seconds: After how long, without a step.
+      seen: What is seen from outside when it is killed, one of `SEEN`.
     """
 
     workers: int
     replaces: bool
     step: str | None
     seconds: float = 0
+    seen: str | None = None
 
     def __str__(self) -> str:
         """Returns the point in words."""
-        return self.step or f"after {self.seconds:.2f} s"
+        seen = self.seen and f"seen from outside: {self.seen}"
+        return self.step or seen or f"after {self.seconds:.2f} s"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +197,23 @@ def start_build(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def kill_when_seen(process: subprocess.Popen, folder: Path, seen: str) -> None:
+    """Kills a build, all its processes, as soon as something of `SEEN` is seen."""
+    pattern, count = SEEN[seen]
+
+    def present() -> set[str]:
+        return set(glob.glob(str(folder / pattern), recursive=True))
+
+    before, was_there = present(), False
+    while process.poll() is None:
+        new = present() - before
+        if len(new) >= count > 0 or (not count and was_there and not new):
+            os.killpg(process.pid, signal.SIGKILL)
+            return
+        was_there = bool(new)
+        time.sleep(_POLL_SECONDS)
 
 
 def finish_build(folder: Path, kill: Kill) -> None:
@@ -304,8 +340,11 @@ class Matrix:
         folder = self.copy(name, kill.replaces)
         told = {} if kill.step is None else {"KILL_BEFORE": kill.step}
         process = start_build(folder, self.hooks, kill, told)
+        if kill.seen is not None:
+            kill_when_seen(process, folder, kill.seen)
         try:
-            process.wait(kill.seconds if kill.step is None else None)
+            timed = kill.step is None and kill.seen is None
+            process.wait(kill.seconds if timed else None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
         _, said = process.communicate()
@@ -359,6 +398,9 @@ def main() -> int:
     parser.add_argument("--steps-two-workers", type=int, default=10)
     parser.add_argument("--steps-replacing", type=int, default=20)
     parser.add_argument("--moments", type=int, default=8, help="of each kind of build")
+    parser.add_argument(
+        "--outside", type=int, default=1, help="times each file is waited for"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="builds at a time")
     options = parser.parse_args()
@@ -370,6 +412,12 @@ def main() -> int:
             (1, True): options.steps_replacing,
         }
         kills = plan_kills(matrix, counts, options.moments, options.seed)
+        kills += [
+            Kill(workers, False, None, seen=seen)
+            for workers in (1, 2)
+            for seen in SEEN
+            for _ in range(options.outside)
+        ]
         with ThreadPoolExecutor(options.jobs) as pool:
             names = (f"case-{place}" for place in range(len(kills)))
             outcomes = list(pool.map(matrix.try_kill, names, kills))

@@ -60,6 +60,16 @@ def test_row_30_a_build_killed_before_its_ledger_is_counted_once(
     assert (found.killed, found.lost, found.duplicated) == (True, 0, 0)
 
 
+def test_row_31_a_build_killed_from_outside_once_its_ledger_has_committed(
+    bench: ModuleType, matrix: Any
+) -> None:
+    kill = bench.Kill(1, False, None, seen="the ledger has committed")
+    found = matrix.try_kill("case", kill)
+    assert found.killed
+    assert found.digest == matrix.manifest["content_digest"]
+    assert (found.lost, found.duplicated, found.faults) == (0, 0, [])
+
+
 def test_row_31_workers_killed_in_the_middle_of_a_shard_change_nothing(
     bench: ModuleType, matrix: Any
 ) -> None:
