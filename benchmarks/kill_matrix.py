@@ -103,7 +103,7 @@ SEEN = {
     "the first file is spooled": (".synthfilter-cache/spool/*", 1),
     "the first facts are there": (".synthfilter-cache/facts/**/*.parquet", 1),
     "the first shard is there": ("out/data/*.parquet", 1),
-    "the last shard is there": ("out/data/*.parquet", 3),
+    "the last shard is there": ("out/data/*.parquet", 4),
     "the report is there": ("out/report.json", 1),
     "the ledger has committed": ("ledger/_delta_log/*.json", 1),
     "the manifest is there": ("out/manifest.json", 1),
