@@ -24,7 +24,8 @@ from synthfilter.core import books, schema
 from synthfilter.core.hashing import content_digest, hash_texts, hex_hashes
 from synthfilter.core.schema import Reason
 from synthfilter.core.text import count_words, normalise
-from synthfilter.outputs.manifest import ShardRecord, add_records, commit, make_manifest
+from synthfilter.outputs.commit import commit, find_target
+from synthfilter.outputs.manifest import ShardRecord, add_records, make_manifest
 from synthfilter.outputs.parquet import write_parquet
 
 SHARD_DOCUMENTS = 100_000
@@ -108,7 +109,7 @@ def make_build(folder: str, build_id: str, offset: int, documents: int) -> None:
         rows_read=documents,
         limited_by=None,
     )
-    commit(folder, made)
+    commit(find_target(folder), made)
 
 
 def write_shard(

@@ -53,6 +53,7 @@ from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
 from synthfilter.outputs import manifest
+from synthfilter.outputs.commit import Target, find_target
 from synthfilter.per_block import digest_block, judge_block, key_block
 from synthfilter.publish import (
     WriteShard,
@@ -134,7 +135,7 @@ class Build(
         inputs = self.list_inputs()
         self.check_reviews()
         self.check_previous()
-        manifest.claim_output(self.output)
+        manifest.claim_output(self.output, self.overwrite)
         return self.build_from(root, inputs)
 
     def list_inputs(self) -> list[InputFile]:
@@ -195,6 +196,7 @@ class Build(
         threshold = self.choose_threshold(detector)
         outside = self.outside_evidence()
         profiles = choose_profiles(detector, self.calibration)
+        target = find_target(self.output, self.overwrite)
         options = content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
@@ -234,13 +236,15 @@ class Build(
         names = annotated | "NameGroups" >> beam.FlatMap(
             name_groups, AsSingleton(mixed.truth)
         )
-        written = self._write(chosen, found, layout, detector, threshold, beats)
+        written = self._write(chosen, found, layout, target, detector, threshold, beats)
         figures = (
             written
             | "Figures" >> beam.Values()
             | "AddFigures" >> beam.CombineGlobally(add_figures)
         )
-        published = self._publication(detector, threshold, options, beats, workers)
+        published = self._publication(
+            target, detector, threshold, options, beats, workers
+        )
         return (
             root
             | "Manifest" >> beam.Create([None])
@@ -262,6 +266,7 @@ class Build(
 
     def _publication(
         self,
+        target: Target,
         detector: Detector,
         threshold: Threshold,
         options: Mapping[str, Any],
@@ -271,7 +276,7 @@ class Build(
         """Returns what is known of the set before anything is read."""
         started = datetime.datetime.now(datetime.timezone.utc)
         return Publication(
-            output=self.output,
+            target=target,
             options={
                 **options,
                 "threshold_from": threshold.source,
@@ -467,6 +472,7 @@ class Build(
         chosen: beam.PCollection,
         found: beam.PCollection,
         layout: beam.PCollection,
+        target: Target,
         detector: Detector,
         threshold: Threshold,
         beats: Optional[str],
@@ -488,7 +494,7 @@ class Build(
             max_bytes=self.max_document_bytes,
         )
         writer = WriteShard(
-            self.output,
+            target,
             self.seed,
             self.unit,
             self.grouping(),

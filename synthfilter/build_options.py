@@ -357,6 +357,8 @@ class OutputOptions:
 
     Args:
       output: Folder to write to; new or empty.
+      overwrite: Replace the finished build that output holds, and nothing else; that
+        one stays as it is until the new one is whole.
       max_shard_bytes: Bytes of text in one shard of the output.
       rejected_text: Write the text of documents that were left out, too.
       cache: Folder for scores that later builds use again; without it,
@@ -364,6 +366,7 @@ class OutputOptions:
     """
 
     output: str
+    overwrite: bool = False
     max_shard_bytes: int = 100_000_000
     rejected_text: bool = False
     cache: Optional[str] = None

@@ -131,7 +131,7 @@ def _build(options: argparse.Namespace) -> int:
         for line in estimate_build(build, inputs, detector):
             reporter.say(line)
         return 0
-    claim_output(build.output)
+    claim_output(build.output, build.overwrite)
     size = sum(file.bytes for file in inputs)
     run_build(build, inputs, options.workers or default_workers(size), reporter)
     reporter.show_manifest(build.output, read_manifest(build.output))

@@ -32,6 +32,7 @@ from synthfilter.elements import (
 )
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.outputs import manifest
+from synthfilter.outputs.commit import commit, find_target, release
 from synthfilter.outputs.manifest import ShardRecord, claim_output
 from synthfilter.outputs.parquet import write_parquet
 from synthfilter.outputs.shard_plan import count_shards
@@ -244,6 +245,8 @@ def commit_rows(
         rows_read=totals.documents,
         limited_by=None,
     )
-    manifest.commit(output, made)
-    manifest.release(output)
+    target = find_target(output)
+    with manifest.writing(output):
+        commit(target, made)
+        release(target)
     return made

@@ -46,8 +46,9 @@ def content_options(
       profiles: Of the detector or the calibration.
     """
     # The threshold says it all, wherever it is from.
-    places = {"output", "human", "synthetic", "unknown", "core", "against", "cache"}
-    places |= {"ledger", "target_fpr", "calibration", "human_urls", "synthetic_urls"}
+    places = {"output", "overwrite", "cache", "ledger"}
+    places |= {"human", "synthetic", "unknown", "core", "against"}
+    places |= {"target_fpr", "calibration", "human_urls", "synthetic_urls"}
     for told in (CardOptions, ReportOptions):
         places |= {field.name for field in dataclasses.fields(told)}
     options = {

@@ -46,6 +46,7 @@ from synthfilter.measured import (
     unscored_shares,
 )
 from synthfilter.outputs import manifest
+from synthfilter.outputs.commit import Target, check_written, commit, release
 from synthfilter.outputs.manifest import ShardRecord, add_records
 from synthfilter.outputs.shard_plan import ShardPlan, plan_shards, shard_of
 from synthfilter.outputs.shards import ShardRows, read_block_rows, write_shard
@@ -109,7 +110,7 @@ class WriteShard(beam.DoFn):
     """Writes the files of one shard and yields what became of its documents.
 
     Args:
-      output: The output folder.
+      target: Where the build is made.
       seed: Of the random order.
       unit: Of the shares.
       grouping: How the mixture tells documents apart.
@@ -125,7 +126,7 @@ class WriteShard(beam.DoFn):
 
     def __init__(
         self,
-        output: str,
+        target: Target,
         seed: int,
         unit: str,
         grouping: Grouping,
@@ -138,7 +139,7 @@ class WriteShard(beam.DoFn):
         beats: str | None,
     ) -> None:
         """Keeps the options."""
-        self._output = output
+        self._target = target
         self._seed = seed
         self._unit = unit
         self._grouping = grouping
@@ -171,10 +172,12 @@ class WriteShard(beam.DoFn):
         figures = add_figures([figures, measure_texts(rows.kept)])
         total = add_records(records)
         count = layout.shards.shards
-        files = tuple(write_shard(rows, self._output, shard, count))
         uses = None
-        if self._signatures_path is not None:
-            uses = write_uses(rows.kept, signatures, self._output, shard)
+        folder = self._target.folder
+        with manifest.writing(self._target.output):
+            files = tuple(write_shard(rows, folder, shard, count, self._target.mark))
+            if self._signatures_path is not None:
+                uses = write_uses(rows.kept, signatures, folder, shard)
         # Text of this size would otherwise stay with the process from shard to shard.
         del rows
         pa.default_memory_pool().release_unused()
@@ -246,12 +249,13 @@ def commit_build(
     near_copies: Mapping[str, int] | None,
     published: Publication,
 ) -> dict[str, Any]:
-    """Checks the books, publishes report and manifest, tells the ledger.
+    """Checks books and files, tells the ledger, publishes report and manifest.
 
     Returns the manifest.
 
     A build that dies before the end leaves its mark on the output; run again it makes
-    the same set, and the ledger counts it once.
+    the same set, and the ledger counts it once. No set is published of which the ledger
+    does not know.
 
     Raises:
       ShortageError: not one document fits into the size asked for.
@@ -281,11 +285,15 @@ def commit_build(
         near_copies=near_copies,
         core=tell_archive(archive),
     )
-    report = write_report(published, made, figures, layout.sources)
-    manifest.commit(published.output, made)
+    target = published.target
+    with manifest.writing(target.output):
+        report = write_report(published, made, figures, layout.sources)
+        check_written(target.folder, made)
     _tell_ledger(published, layout.build_id, written, archive)
-    show_report(published.output, made, report)
-    manifest.release(published.output)
+    with manifest.writing(target.output):
+        commit(target, made)
+        show_report(target.output, made, report)
+        release(target)
     return made
 
 
@@ -301,6 +309,6 @@ def _tell_ledger(
         return
     now = datetime.datetime.now(datetime.timezone.utc)
     uses = [shard.uses for shard in written if shard.uses is not None]
-    commit_use(ledger, build_id, read_written(published.output, uses), now)
+    commit_use(ledger, build_id, read_written(published.target.folder, uses), now)
     if archive:
         commit_archive(ledger, archive, build_id, now)

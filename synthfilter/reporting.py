@@ -29,6 +29,7 @@ from synthfilter.insight.report import make_report
 from synthfilter.insight.report_page import report_page
 from synthfilter.ledger.table import open_ledger
 from synthfilter.lineage_events import write_lineage
+from synthfilter.outputs.commit import Target
 
 _LOG = logging.getLogger("synthfilter")
 
@@ -38,7 +39,7 @@ class Publication:
     """What is known of a set before anything is read.
 
     Attributes:
-      output: Folder of the build.
+      target: Where the build is made and where it is published.
       options: That stand in the manifest.
       detector: What scores: its name and sha256.
       canaries: Its scores of texts that are always the same.
@@ -52,7 +53,7 @@ class Publication:
       beats: Folder for progress, None for none.
     """
 
-    output: str
+    target: Target
     options: Mapping[str, Any]
     detector: Mapping[str, str]
     canaries: Sequence[Mapping[str, Any]]
@@ -124,8 +125,9 @@ def write_report(
     )
     report["drift"] = tell_drift(report, previous)
     data = orjson.dumps(report, option=orjson.OPT_INDENT_2)
-    storage.write_bytes(storage.join(published.output, REPORT), data + b"\n")
-    write_card(published.output, manifest, report, published.maker)
+    folder = published.target.folder
+    storage.write_bytes(storage.join(folder, REPORT), data + b"\n")
+    write_card(folder, manifest, report, published.maker)
     return report
 
 

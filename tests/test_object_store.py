@@ -81,6 +81,18 @@ def test_a_bucket_gives_the_set_that_the_disk_gives(
         assert main(["verify", f"{bucket}/out1/set", "--full"]) == 0
 
 
+def test_a_file_in_a_bucket_is_placed_over_another(bucket: str) -> None:
+    storage.use_default_credentials()
+    new, old = f"{bucket}/placed/_next/data/x", f"{bucket}/placed/data/x"
+    storage.write_bytes(old, b"old")
+    storage.write_bytes(new, b"newer")
+    storage.place(new, old)
+    assert storage.sizes_below(f"{bucket}/placed") == {new: 5, old: 5}
+    storage.delete_folder(f"{bucket}/placed/_next")
+    assert storage.list_below(f"{bucket}/placed") == [old]
+    assert storage.read_bytes(old) == b"newer"
+
+
 def test_a_shard_that_is_gone_from_a_bucket_is_named(
     bucket: str, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -17,6 +18,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from synthfilter.core.errors import UserError
+
+_DRAFT = ".part"
+_PIECE_BYTES = 1 << 22
 
 
 def use_default_credentials() -> None:
@@ -165,13 +169,16 @@ def read_bytes(path: str) -> bytes:
 def staged(path: str) -> Iterator[Path]:
     """Gives a local file to write; it becomes `path` as a whole when the block ends.
 
-    On a local disk: flushed and renamed. Elsewhere: one upload. Doing it twice leaves
-    the same file; after an error there is none.
+    On a local disk: flushed and renamed. Elsewhere: one upload, read back and compared.
+    Doing it twice leaves the same file; after an error there is none of it.
+
+    Raises:
+      OSError: it could not be written, or what is there afterwards is something else.
     """
     if is_local(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     folder = parent(path) if is_local(path) else None
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=_DRAFT, dir=folder)
     os.close(handle)
     draft = Path(name)
     try:
@@ -180,7 +187,7 @@ def staged(path: str) -> Iterator[Path]:
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
             draft.chmod(0o644)
-            draft.replace(path)
+            _rename(draft, path)
         else:
             _upload(draft, path)
     finally:
@@ -195,15 +202,71 @@ def leads_out(path: str) -> bool:
     return there != os.path.realpath(os.path.dirname(path))
 
 
-def _upload(draft: Path, path: str) -> None:
-    """Copies a local file to another filesystem; after an error there is none there."""
+def _rename(draft: Path, path: str) -> None:
+    """Gives a local file its name for good, and looks whether it has it."""
+    size = draft.stat().st_size
+    draft.replace(path)
+    if draft.exists() or os.stat(path).st_size != size:
+        raise OSError(f"{path}: was renamed, and another file is there")
+    _sync_folder(parent(path))
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes the names in a local folder outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        with draft.open("rb") as file, _create(path) as remote:
-            shutil.copyfileobj(file, remote, 1 << 22)
+        # Not every filesystem can.
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _upload(draft: Path, path: str) -> None:
+    """Copies a local file to another filesystem; half of it is never left there."""
+    sent = hashlib.sha256()
+    remote = _create(path)
+    try:
+        with draft.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                sent.update(piece)
+                remote.write(piece)
     except BaseException:
         # Closing a half-written object publishes it.
+        remote.close()
         delete([path])
         raise
+    # Where this fails nothing was published; what was there before still is.
+    remote.close()
+    with open_raw(path) as file:
+        found, _ = hash_stream(file)
+    if found != sent.hexdigest():
+        delete([path])
+        raise OSError(f"{path}: what was read back is not what was written")
+
+
+def hash_stream(file: Any) -> tuple[str, int]:
+    """Returns the sha256 and the number of the bytes that are left in a file."""
+    sha256, size = hashlib.sha256(), 0
+    while piece := file.read(_PIECE_BYTES):
+        sha256.update(piece)
+        size += len(piece)
+    return sha256.hexdigest(), size
+
+
+def place(source: str, path: str) -> None:
+    """Gives a whole file another name on the same filesystem, over what has it.
+
+    On a local disk it is renamed. Elsewhere it is copied, and the source stays.
+
+    Raises:
+      OSError: it could not be done.
+    """
+    if is_local(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        _rename(Path(source), path)
+    else:
+        FileSystems.copy([source], [path])
 
 
 def write_bytes(path: str, data: Any) -> None:
@@ -239,22 +302,50 @@ def open_parquet(path: str) -> pq.ParquetFile:
     )
 
 
+def delete_folder(folder: str) -> None:
+    """Deletes a folder and all below it; one that is not there is fine."""
+    if not is_local(folder):
+        delete(list_below(folder))
+    elif os.path.isdir(folder):
+        shutil.rmtree(folder)
+
+
 def list_below(folder: str) -> list[str]:
     """Returns the paths of all files below a folder; none if it does not exist."""
     if is_local(folder):
         below = os.walk(folder)
         return sorted(join(root, name) for root, _, names in below for name in names)
+    return list(sizes_below(folder))
+
+
+def sizes_below(folder: str) -> dict[str, int]:
+    """Returns the bytes of all files below a folder by path, sorted."""
+    if is_local(folder):
+        return {path: os.lstat(path).st_size for path in list_below(folder)}
     matched = FileSystems.match([join(folder, "**")])[0].metadata_list
-    return sorted(entry.path for entry in matched)
+    return dict(sorted((entry.path, entry.size_in_bytes) for entry in matched))
+
+
+def list_drafts(folder: str) -> list[str]:
+    """Returns files of a local folder that a killed process was about to write."""
+    if not is_local(folder) or not os.path.isdir(folder):
+        return []
+    return [join(folder, name) for name in os.listdir(folder) if _is_draft(name)]
+
+
+def _is_draft(name: str) -> bool:
+    return name.startswith(".") and name.endswith(_DRAFT)
 
 
 def is_empty(folder: str) -> bool:
-    """Returns whether a folder does not exist or has no files below it.
+    """Returns whether a folder does not exist or has no files below it but drafts.
 
     Raises:
       OSError: it is a file, or cannot be listed.
     """
     if is_local(folder):
         path = Path(folder)
-        return not path.exists() or not any(path.iterdir())
+        if not path.exists():
+            return True
+        return all(_is_draft(below.name) for below in path.iterdir())
     return not list_below(folder)

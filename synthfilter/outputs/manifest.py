@@ -1,12 +1,14 @@
 """The manifest: what a build read, decided and wrote; written last, then trusted."""
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
+from apache_beam.io.filesystem import BeamIOError
 
 from synthfilter.core import books as bookkeeping
 from synthfilter.core import storage
@@ -19,6 +21,9 @@ from synthfilter.outputs.parquet import FileRecord
 MANIFEST = "manifest.json"
 USES_FOLDER = "_uses"
 UNFINISHED = "_unfinished_build.json"
+_BUILDING = b'{"state": "building"}\n'
+# Where a build is made that is to replace another.
+NEXT_FOLDER = "_next"
 MANIFEST_VERSION = 1
 
 
@@ -79,27 +84,57 @@ def add_records(parts: Iterable[ShardRecord]) -> ShardRecord:
     )
 
 
-def claim_output(folder: str) -> None:
+def claim_output(folder: str, overwrite: bool = False) -> None:
     """Makes an output folder ours, before any work.
 
     A folder that an unfinished build of ours has claimed is taken over: the files of
     a build have the same names and bytes each time, and the manifest, written anew at
     the end, decides which count.
 
+    Args:
+      folder: The output folder.
+      overwrite: Whether a finished build in it may be replaced; it stays as it is until
+        then.
+
     Raises:
       UserError: the folder holds something else, or cannot be written.
     """
     _check_folders(folder)
     mark = storage.join(folder, UNFINISHED)
+    with writing(folder):
+        if storage.exists(mark) or storage.is_empty(folder):
+            storage.write_bytes(mark, _BUILDING)
+            storage.delete([storage.join(folder, MANIFEST)])
+        else:
+            _check_replaced(folder, overwrite)
+            mark = storage.join(folder, NEXT_FOLDER, UNFINISHED)
+            storage.write_bytes(mark, _BUILDING)
+
+
+def _check_replaced(folder: str, overwrite: bool) -> None:
+    """Raises UserError unless the folder holds a build that may be replaced."""
+    ours = storage.exists(storage.join(folder, MANIFEST))
+    if not overwrite:
+        way = ", or replace its build with --overwrite" if ours else ""
+        raise UserError(
+            f"output {folder!r} is not empty; name a new folder or empty this one{way}"
+        )
+    if not ours:
+        raise UserError(
+            f"output {folder!r} is not empty and holds no build that overwrite could "
+            "replace; name a new folder or empty this one"
+        )
+    read_manifest(folder)
+
+
+@contextlib.contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Turns what goes wrong while writing to an output folder into a line."""
     try:
-        if not storage.exists(mark) and not storage.is_empty(folder):
-            raise UserError(
-                f"output {folder!r} is not empty; name a new folder or empty this one"
-            )
-        storage.write_bytes(mark, b'{"state": "building"}\n')
-        storage.delete([storage.join(folder, MANIFEST)])
-    except OSError as error:
-        raise UserError(f"output {folder!r} cannot be written: {error}") from error
+        yield
+    except (OSError, BeamIOError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"output {folder!r} cannot be written: {said}") from error
 
 
 def _check_folders(folder: str) -> None:
@@ -225,26 +260,6 @@ def _shares(written: np.ndarray) -> dict[str, Any]:
             "synthetic_fraction": synthetic / total if total else None,
         }
     return found
-
-
-def commit(folder: str, manifest: Mapping[str, Any]) -> None:
-    """Publishes a build: removes what no manifest names, then writes the manifest."""
-    named = {
-        storage.join(folder, file["path"])
-        for kind in FOLDERS
-        for file in manifest[kind]
-    }
-    for prefix in FOLDERS.values():
-        found = storage.list_below(storage.join(folder, prefix))
-        storage.delete([path for path in found if path not in named])
-    data = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
-    storage.write_bytes(storage.join(folder, MANIFEST), data + b"\n")
-
-
-def release(folder: str) -> None:
-    """Ends a build: nobody may take the folder over any more."""
-    left = storage.list_below(storage.join(folder, USES_FOLDER))
-    storage.delete([*left, storage.join(folder, UNFINISHED)])
 
 
 def read_manifest(folder: str) -> dict[str, Any]:

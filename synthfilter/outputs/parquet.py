@@ -1,7 +1,6 @@
 """Our Parquet sink: whole files or none, the same bytes for the same rows."""
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -143,9 +142,6 @@ def _read_back(draft: Path, name: str, rows: int, arrow_bytes: int) -> FileRecor
     found = pq.read_metadata(draft).num_rows
     if found != rows:
         raise OSError(f"{name}: wrote {rows} rows, read back {found}")
-    sha256 = hashlib.sha256()
     with draft.open("rb") as file:
-        while piece := file.read(1 << 20):
-            sha256.update(piece)
-    size = draft.stat().st_size
-    return FileRecord(name, rows, size, arrow_bytes, sha256.hexdigest())
+        sha256, size = storage.hash_stream(file)
+    return FileRecord(name, rows, size, arrow_bytes, sha256)

@@ -196,10 +196,18 @@ def _dead_letters(block: Block, facts: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def write_shard(
-    rows: ShardRows, folder: str, shard: int, shards: int
+    rows: ShardRows, folder: str, shard: int, shards: int, mark: str = ""
 ) -> Iterator[FileRecord]:
-    """Writes what a shard holds, each kind to its folder; a kind without rows, not."""
-    number = f"{shard:05d}-of-{shards:05d}.parquet"
+    """Writes what a shard holds, each kind to its folder; a kind without rows, not.
+
+    Args:
+      rows: What it holds.
+      folder: Where to write.
+      shard: Its number.
+      shards: How many there are.
+      mark: At the end of the files' names (`manifest.Target`).
+    """
+    number = f"{shard:05d}-of-{shards:05d}{mark}.parquet"
     if rows.kept:
         told = [np.concatenate([column(d, n) for d in rows.decisions]) for n in _SORT]
         copies = np.concatenate([column(d, schema.COPIES) for d in rows.decisions])

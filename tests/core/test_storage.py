@@ -229,7 +229,8 @@ class MemoryFiles(FileSystem):
         return io.BytesIO(self.files[path])
 
     def copy(self, source_file_names, destination_file_names) -> None:
-        raise NotImplementedError
+        for source, path in zip(source_file_names, destination_file_names, strict=True):
+            self.files[path] = self.files[source]
 
     def rename(self, source_file_names, destination_file_names) -> None:
         raise AssertionError("a rename is not atomic here")
@@ -283,6 +284,62 @@ def test_files_come_and_go_on_an_object_store(remote: dict[str, bytes]) -> None:
     with pytest.raises(ZeroDivisionError), storage.staged("memory://store/z"):
         raise ZeroDivisionError
     assert "memory://store/z" not in remote
+
+
+def test_what_an_object_store_has_is_read_back(
+    remote: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(io.BytesIO):
+        def close(self) -> None:
+            remote["memory://store/x"] = self.getvalue()[:-1]
+            super().close()
+
+    monkeypatch.setattr(MemoryFiles, "create", lambda *_, **__: Forgetful())
+    with pytest.raises(OSError, match="x: what was read back is not what was written"):
+        storage.write_bytes("memory://store/x", b"some bytes")
+    assert "memory://store/x" not in remote
+
+
+def test_an_upload_that_fails_leaves_what_was_there(
+    remote: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(io.BytesIO):
+        def close(self) -> None:
+            if not self.closed:
+                super().close()
+                raise OSError("no such bucket any more")
+
+    remote["memory://store/x"] = b"of an earlier build"
+    monkeypatch.setattr(MemoryFiles, "create", lambda *_, **__: Refused())
+    with pytest.raises(OSError, match="no such bucket any more"):
+        storage.write_bytes("memory://store/x", b"some bytes")
+    assert remote["memory://store/x"] == b"of an earlier build"
+
+
+def test_a_file_is_placed_over_another_with_its_bytes(
+    remote: dict[str, bytes], folder: Path
+) -> None:
+    storage.place("a.jsonl", "new/b.jsonl")
+    assert not Path("a.jsonl").exists()
+    assert storage.sizes_below("new") == {
+        "new/b.jsonl": len(Path("new/b.jsonl").read_bytes())
+    }
+    storage.write_bytes("memory://store/new", b"12345")
+    storage.place("memory://store/new", "memory://store/sub/a.jsonl")
+    assert remote["memory://store/sub/a.jsonl"] == b"12345"
+    assert storage.sizes_below("memory://store/sub")["memory://store/sub/a.jsonl"] == 5
+    storage.delete_folder("memory://store/sub")
+    storage.delete_folder("new")
+    assert storage.is_empty("memory://store/sub") and not Path("new").exists()
+
+
+def test_a_folder_of_drafts_is_empty() -> None:
+    Path("new").mkdir()
+    Path("new/.x1y2.part").write_text("half")
+    assert storage.is_empty("new")
+    assert storage.list_drafts("new") == ["new/.x1y2.part"]
+    Path("new/.hidden").write_text("mine")
+    assert not storage.is_empty("new")
 
 
 def test_parquet_is_read_from_an_object_store(remote: dict[str, bytes]) -> None:

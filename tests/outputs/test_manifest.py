@@ -8,16 +8,15 @@ import pytest
 from synthfilter.core import books
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin, Reason
+from synthfilter.outputs.commit import commit, find_target, release
 from synthfilter.outputs.manifest import (
     MANIFEST,
     UNFINISHED,
     ShardRecord,
     add_records,
     claim_output,
-    commit,
     make_manifest,
     read_manifest,
-    release,
 )
 from synthfilter.outputs.parquet import FileRecord
 
@@ -60,6 +59,12 @@ def made(rows_read: int = 4, shards: list[ShardRecord] = SHARDS) -> dict[str, An
         rows_read=rows_read,
         limited_by="synthetic text",
     )
+
+
+def publish_nothing(folder: Path) -> None:
+    claim_output(str(folder))
+    commit(find_target(str(folder)), made(0, []))
+    release(find_target(str(folder)))
 
 
 def test_the_manifest_tells_the_books_the_shares_and_every_file() -> None:
@@ -112,9 +117,9 @@ def test_commit_removes_what_the_manifest_does_not_name(
     named = [file.path for shard in SHARDS for file in shard.files]
     for path in [*named, "data/train-7", "data/.x.part", "rejected/old/x", "mine.txt"]:
         (tmp_path / "out" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "out" / path).write_text("x")
-    commit(folder, made())
-    release(folder)
+        (tmp_path / "out" / path).write_text("12345")
+    commit(find_target(folder), made())
+    release(find_target(folder))
     left = [
         str(path.relative_to(tmp_path / "out"))
         for path in (tmp_path / "out").rglob("*")
@@ -142,12 +147,10 @@ def test_an_output_that_holds_something_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_finished_build_is_refused_as_output(tmp_path: Path) -> None:
-    claim_output(str(tmp_path))
-    commit(str(tmp_path), made())
-    release(str(tmp_path))
+    publish_nothing(tmp_path)
     with pytest.raises(UserError, match="is not empty"):
         claim_output(str(tmp_path))
-    assert read_manifest(str(tmp_path)) == made()
+    assert read_manifest(str(tmp_path)) == made(0, [])
 
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -222,5 +225,5 @@ def test_an_unfinished_build_is_an_error_that_says_what_to_do(tmp_path: Path) ->
 
 
 def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
-    commit(str(tmp_path), made())
-    assert json.loads((tmp_path / MANIFEST).read_text()) == made()
+    publish_nothing(tmp_path)
+    assert json.loads((tmp_path / MANIFEST).read_text()) == made(0, [])
