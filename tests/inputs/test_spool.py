@@ -142,11 +142,6 @@ def test_every_line_that_is_not_blank_is_a_row(tmp_path: Path, found) -> None:
     ]
 
 
-def test_of_a_key_that_comes_twice_the_last_value_counts(tmp_path: Path) -> None:
-    (row,) = spooled(tmp_path, b'{"text": "first", "text": "last"}')
-    assert (row["text"], row["error"]) == ("last", None)
-
-
 def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> None:
     record = {
         "text": "one",
