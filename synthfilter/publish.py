@@ -22,6 +22,8 @@ from synthfilter.core.schema import Origin
 from synthfilter.decisions import decide
 from synthfilter.decisions.cells import Bounds
 from synthfilter.decisions.groups import Grouping
+from synthfilter.decisions.letters import Letters, find_unwritten, letters_left
+from synthfilter.decisions.same_ids import SameIds
 from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.truth import Truth, tell_prevalence
 from synthfilter.identity import BuildIdentity
@@ -117,6 +119,7 @@ class WriteShard(beam.DoFn):
       ngrams_path: Where its n-grams are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
+      letters_per_file: Dead letters of one input file that are written at most.
       excerpt: Characters of the text of examples in the report.
       signatures_path: Where the signatures of a block are, if a ledger is to be told
         what is written; else None.
@@ -133,6 +136,7 @@ class WriteShard(beam.DoFn):
         ngrams_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
+        letters_per_file: int,
         excerpt: int,
         signatures_path: Callable[[Block], str] | None,
         beats: str | None,
@@ -146,6 +150,7 @@ class WriteShard(beam.DoFn):
         self._ngrams_path = ngrams_path
         self._evidence = evidence
         self._rejected_text = rejected_text
+        self._letters_per_file = letters_per_file
         self._excerpt = excerpt
         self._signatures_path = signatures_path
         self._beats = beats
@@ -155,6 +160,7 @@ class WriteShard(beam.DoFn):
         element: tuple[int, Iterable[pa.RecordBatch]],
         blocks: Mapping[int, Block],
         layout: Layout,
+        letters: Mapping[int, Letters],
     ) -> Iterator[tuple[ShardRecord, Figures]]:
         """Yields record and figures of a shard of `schema.VERDICT` rows."""
         began = time.thread_time()
@@ -180,6 +186,10 @@ class WriteShard(beam.DoFn):
                 self._evidence,
                 self._rejected_text,
                 functools.partial(self._see, seen),
+                find_unwritten(
+                    column(facts, schema.REASON),
+                    letters_left(letters, key, self._letters_per_file),
+                ),
             )
             ngrams = load_ngrams(self._ngrams_path(block))
             seen.append(
@@ -200,13 +210,17 @@ class WriteShard(beam.DoFn):
         uses = None
         if self._signatures_path is not None:
             uses = write_uses(rows.kept, signatures, self._output, shard)
+        unwritten = rows.unwritten
         # Text of this size would otherwise stay with the process from shard to shard.
         del rows
         pa.default_memory_pool().release_unused()
         size = int(total.written[:, schema.UNITS.index("bytes")].sum())
         seconds = time.thread_time() - began
         progress.beat(self._beats, "write", 1, size, count, seconds)
-        yield dataclasses.replace(total, files=files, uses=uses), figures
+        yield (
+            dataclasses.replace(total, files=files, uses=uses, unwritten=unwritten),
+            figures,
+        )
 
     def _see(
         self, seen: list[Figures], documents: pa.RecordBatch, decisions: pa.RecordBatch
@@ -231,6 +245,7 @@ def commit_build(
     ledger: str | None,
     near_copies: Mapping[str, int] | None,
     grouping: Grouping,
+    same_ids: SameIds,
     told: Told,
 ) -> dict[str, Any]:
     """Checks the books, publishes report and manifest, tells the ledger.
@@ -266,6 +281,7 @@ def commit_build(
         },
         near_copies=near_copies,
         core=tell_archive(archive),
+        same_ids=dataclasses.asdict(same_ids),
     )
     report = write_report(
         output, made, figures, grouping.names, layout.sources, ledger, told

@@ -37,6 +37,7 @@ class ShardRecord:
       asked: What was written whose origin is the detector's question: int64 [rows, 2],
         key of group and cell (`decisions.survey`), weight in the unit of the shares.
       uses: What a ledger is to be told of it: a file below the output folder, or None.
+      unwritten: Dead letters that are in the books and in no file.
       groups: What was written by group of the mixture: int64 [groups, unit].
     """
 
@@ -52,6 +53,7 @@ class ShardRecord:
         default_factory=lambda: np.zeros((0, 2), np.int64)
     )
     uses: str | None = None
+    unwritten: int = 0
     groups: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros((1, len(UNITS)), np.int64)
     )
@@ -73,6 +75,7 @@ def add_records(parts: Iterable[ShardRecord]) -> ShardRecord:
         conflicts=total("conflicts"),
         asked=np.concatenate([part.asked for part in parts]),
         groups=total("groups"),
+        unwritten=int(total("unwritten")),
     )
 
 
@@ -111,6 +114,7 @@ def make_manifest(
     near_copies: Mapping[str, int] | None = None,
     core: Mapping[str, Any] | None = None,
     shares: Mapping[str, Any] | None = None,
+    same_ids: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a build.
 
@@ -127,6 +131,7 @@ def make_manifest(
       near_copies: How near copies were sought; None if they were not.
       core: The human archive; None if there is none.
       shares: What else there is to say of shares.
+      same_ids: How many ids stand for several texts; None where nobody counted.
 
     Raises:
       RuntimeError: the books do not balance.
@@ -151,6 +156,8 @@ def make_manifest(
         },
         "prevalence": prevalence,
         "conflicts": tell_conflicts(shards),
+        "same_ids": same_ids,
+        "dead_letters_unwritten": sum(shard.unwritten for shard in shards),
         "core": core,
         "detector": dict(detector),
         "near_copies": near_copies,
