@@ -15,7 +15,7 @@ _PIECE_BYTES = 1 << 20
 # Text packs 3 to 20 times, one document over and over a few hundred; a bomb of gzip
 # 1,029 and of zstd 32,703 times. Small files may be what they like.
 _MAX_RATIO = 500
-_FREE_BYTES = 64 << 20
+_FREE_BYTES = 16 << 20
 # The memory that a zstd frame may ask for.
 _MAX_WINDOW_BYTES = 1 << 27
 

@@ -130,13 +130,13 @@ def test_a_bomb_is_refused_in_bounded_memory(compression: str) -> None:
             assert len(chunk) <= 1 << 20
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert size <= (64 << 20) + 500 * len(bomb)
+    assert size <= (16 << 20) + 500 * len(bomb)
     assert peak < 150_000_000
 
 
 @pytest.mark.parametrize("compression", PACKED)
 def test_a_small_file_may_hold_one_text_over_and_over(compression: str) -> None:
-    data = b'{"text": "again"}\n' * 3_000_000
+    data = b'{"text": "again"}\n' * 800_000
     assert len(data) > 800 * len(zstd(data))
     assert read(PACK[compression](data), compression) == data
 

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.schema import BLOCKS_PER_FILE, Reason
+from synthfilter.decisions.letters import (
+    Letters,
+    check_letters,
+    check_most,
+    find_unwritten,
+    letters_left,
+)
+
+FOUND = [Letters("a", 60, 2), Letters("b", 30, 0), Letters("c", 10, 3)]
+
+
+@pytest.mark.parametrize("most", [5, 6, 0.05, 0.06, 0.99])
+def test_a_number_or_share_of_dead_letters_may_be_reached(most: float) -> None:
+    check_letters(FOUND, most)
+
+
+@pytest.mark.parametrize("most", [4, 1, 0, 0.049])
+def test_more_dead_letters_stop_the_build_and_the_worst_files_are_named(
+    most: float,
+) -> None:
+    with pytest.raises(ShortageError) as error:
+        check_letters(FOUND, most)
+    assert f"5 of 100 records cannot be read, more than max_dead_letters={most:g};" in (
+        str(error.value)
+    )
+    assert "most of them in c 3, a 2;" in str(error.value)
+
+
+def test_a_build_of_nothing_has_no_dead_letters() -> None:
+    check_letters([], 0)
+
+
+@pytest.mark.parametrize("most", [-1, -0.1, 1.5, float("nan"), float("inf")])
+def test_what_is_no_number_and_no_share_is_refused(most: float) -> None:
+    with pytest.raises(UserError, match="max_dead_letters must be a whole number or"):
+        check_most(most)
+
+
+@pytest.mark.parametrize("most", [None, 0, 0.5, 1, 1e6])
+def test_none_a_share_and_a_whole_number_are_taken(most: float | None) -> None:
+    check_most(most)
+
+
+def test_the_first_dead_letters_of_a_file_are_written_whatever_its_blocks() -> None:
+    dead, kept = Reason.DEAD_LETTER, Reason.KEPT
+    reasons = np.array([dead, kept, dead, dead, kept, dead, dead])
+    for border in range(1, 6):
+        blocks = {0: reasons[:border], 1: reasons[border:], BLOCKS_PER_FILE: reasons}
+        found = {
+            key: Letters("f", len(part), int((part == dead).sum()))
+            for key, part in blocks.items()
+        }
+        for most in range(7):
+            unwritten = {
+                key: find_unwritten(part, letters_left(found, key, most))
+                for key, part in blocks.items()
+            }
+            whole = np.concatenate([unwritten[0], unwritten[1]])
+            assert np.array_equal(whole, unwritten[BLOCKS_PER_FILE])
+            assert (reasons[whole] == dead).all()
+            assert (whole & (reasons == dead)).sum() == max(0, 5 - most)
