@@ -27,12 +27,19 @@ def find_same_ids(identity: np.ndarray, content: np.ndarray) -> SameIds:
       identity: Hash of the id of each document, uint64.
       content: Hash of its text, uint64.
     """
-    ordered = np.sort(identity)
-    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    # Few ids come twice; only those are looked at in pairs.
-    again = np.isin(identity, shared)
-    pairs = np.unique(np.stack([identity[again], content[again]]), axis=1)
-    texts = np.unique(pairs[0], return_counts=True)[1]
+    order = np.argsort(identity)
+    equal = identity[order][1:] == identity[order][:-1]
+    # Few ids come twice; only those are sorted in full.
+    shared = np.zeros(len(order), bool)
+    shared[1:] |= equal
+    shared[:-1] |= equal
+    some = order[shared]
+    if not len(some):
+        return SameIds()
+    some = some[np.lexsort([content[some], identity[some]])]
+    new_id = np.append(True, identity[some][1:] != identity[some][:-1])
+    new_text = new_id | np.append(True, content[some][1:] != content[some][:-1])
+    texts = np.add.reduceat(new_text.astype(np.int64), np.flatnonzero(new_id))
     return SameIds(int((texts > 1).sum()), int(texts[texts > 1].sum()))
 
 
