@@ -48,8 +48,8 @@ class InputOptions:
       max_dead_letters: Stop, with nothing written, if more records than this cannot be
         read: a whole number, or below 1 a share of all, such as 0.01; without it, any
         number.
-      dead_letters_per_file: Dead letters of one input file that are written at most;
-        the rest is counted.
+      dead_letters_per_file: How many dead letters of one input file are written, the
+        first ones, and its last besides; the rest is counted.
     """
 
     human: list[str] = dataclasses.field(default_factory=list)

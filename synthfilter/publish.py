@@ -22,7 +22,7 @@ from synthfilter.core.schema import Origin
 from synthfilter.decisions import decide
 from synthfilter.decisions.cells import Bounds
 from synthfilter.decisions.groups import Grouping
-from synthfilter.decisions.letters import Letters, find_unwritten, letters_left
+from synthfilter.decisions.letters import Letters, find_unwritten
 from synthfilter.decisions.same_ids import SameIds
 from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.truth import Truth, tell_prevalence
@@ -187,8 +187,10 @@ class WriteShard(beam.DoFn):
                 self._rejected_text,
                 functools.partial(self._see, seen),
                 find_unwritten(
+                    letters,
+                    key,
                     column(facts, schema.REASON),
-                    letters_left(letters, key, self._letters_per_file),
+                    self._letters_per_file,
                 ),
             )
             ngrams = load_ngrams(self._ngrams_path(block))

@@ -71,25 +71,25 @@ def check_letters(found: Iterable[Letters], most: float) -> None:
     )
 
 
-def letters_left(found: Mapping[int, Letters], key: int, most: int) -> int:
-    """Returns how many dead letters of a block may be written.
+def find_unwritten(
+    found: Mapping[int, Letters], key: int, reason: np.ndarray, most: int
+) -> np.ndarray:
+    """Returns which rows of a block are dead letters that are not written.
+
+    Of each file the first ones are written, and the last: where reading stopped, it
+    says so.
 
     Args:
       found: Of all blocks, by key.
       key: The block's.
-      most: That may be written of one file, the first ones.
+      reason: `Reason` of all rows of the block, in order.
+      most: First dead letters of a file to be written.
     """
     first = key - key % BLOCKS_PER_FILE
     before = sum(found[other].dead for other in range(first, key) if other in found)
-    return max(0, most - before)
-
-
-def find_unwritten(reason: np.ndarray, left: int) -> np.ndarray:
-    """Returns which rows of a block are dead letters beyond those to be written.
-
-    Args:
-      reason: `Reason` of all rows of the block, in order.
-      left: How many may be written, the first ones.
-    """
     dead = reason == Reason.DEAD_LETTER
-    return dead & (np.cumsum(dead) > left)
+    unwritten = dead & (before + np.cumsum(dead) > most)
+    later = range(key + 1, first + BLOCKS_PER_FILE)
+    if unwritten.any() and not any(found[k].dead for k in later if k in found):
+        unwritten[np.flatnonzero(dead)[-1]] = False
+    return unwritten

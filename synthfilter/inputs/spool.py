@@ -24,6 +24,9 @@ from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 _SAMPLED_RECORDS = 100
 _ROW_GROUP_BYTES = 4 << 20
 _ERROR_CHARACTERS = 200
+# So many records of a file may be bad, and then as many as are good: a few kilobytes
+# can hold millions that are nothing, and each has its row.
+_BAD_RECORDS = 100_000
 # Some editors put it before the first line of a UTF-8 file.
 _MARK = b"\xef\xbb\xbf"
 
@@ -33,6 +36,7 @@ _find_keys = re.compile(rb'"[ \t\r]*:').findall
 _EMPTY = pa.RecordBatch.from_pylist([], schema=schema.SPOOL)
 
 _TEXT = schema.SPOOL.get_field_index(schema.TEXT)
+_ERROR = schema.SPOOL.get_field_index(schema.ERROR)
 _METADATA = schema.SPOOL.get_field_index(schema.METADATA)
 # Fields that are strings whatever the record holds.
 _STRINGS = (schema.ID, schema.SOURCE, schema.CREATED, schema.URL, schema.GENERATOR)
@@ -199,12 +203,23 @@ def _mapping_of(
 def _grouped(
     records: Iterable[tuple[int, Any]], mapping: Mapping[str, str], source: str
 ) -> Iterator[list[Row]]:
-    """Yields rows in groups of about `_ROW_GROUP_BYTES` of text."""
+    """Yields rows in groups of about `_ROW_GROUP_BYTES` of text.
+
+    Of a file of which most cannot be read, the last row says that it goes on.
+    """
     rows: list[Row] = []
     size = 0
+    left = _BAD_RECORDS
     for number, record in records:
         row = _row(number, record, mapping, source)
         rows.append(row)
+        left += 1 if row[_ERROR] is None else -1
+        if left < 0:
+            reason = (
+                f"more than {_BAD_RECORDS} and half of all cannot be read: not read"
+            )
+            rows.append(_error_row(reason, f"line {number + 1} and all after it"))
+            break
         size += 64 + len(row[_TEXT] or "") + len(row[_METADATA] or "")
         if size >= _ROW_GROUP_BYTES:
             yield rows

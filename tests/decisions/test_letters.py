@@ -8,7 +8,6 @@ from synthfilter.decisions.letters import (
     check_letters,
     check_most,
     find_unwritten,
-    letters_left,
 )
 
 FOUND = [Letters("a", 60, 2), Letters("b", 30, 0), Letters("c", 10, 3)]
@@ -46,21 +45,18 @@ def test_none_a_share_and_a_whole_number_are_taken(most: float | None) -> None:
     check_most(most)
 
 
-def test_the_first_dead_letters_of_a_file_are_written_whatever_its_blocks() -> None:
+def test_the_first_dead_letters_of_a_file_and_its_last_are_written() -> None:
     dead, kept = Reason.DEAD_LETTER, Reason.KEPT
-    reasons = np.array([dead, kept, dead, dead, kept, dead, dead])
-    for border in range(1, 6):
+    reasons = np.array([dead, kept, dead, dead, kept, dead, dead, kept])
+    rows = {1: [2, 3, 5], 2: [3, 5], 3: [5], 4: [], 5: []}
+    for border in range(8):
         blocks = {0: reasons[:border], 1: reasons[border:], BLOCKS_PER_FILE: reasons}
         found = {
             key: Letters("f", len(part), int((part == dead).sum()))
             for key, part in blocks.items()
         }
-        for most in range(7):
-            unwritten = {
-                key: find_unwritten(part, letters_left(found, key, most))
-                for key, part in blocks.items()
-            }
-            whole = np.concatenate([unwritten[0], unwritten[1]])
-            assert np.array_equal(whole, unwritten[BLOCKS_PER_FILE])
-            assert (reasons[whole] == dead).all()
-            assert (whole & (reasons == dead)).sum() == max(0, 5 - most)
+        for most, expected in rows.items():
+            parts = [find_unwritten(found, k, blocks[k], most) for k in (0, 1)]
+            assert np.flatnonzero(np.concatenate(parts)).tolist() == expected
+            whole = find_unwritten(found, BLOCKS_PER_FILE, reasons, most)
+            assert np.flatnonzero(whole).tolist() == expected

@@ -142,6 +142,17 @@ def test_every_line_that_is_not_blank_is_a_row(tmp_path: Path, found) -> None:
     ]
 
 
+def test_a_file_of_which_most_cannot_be_read_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_BAD_RECORDS", 2)
+    rows = spooled(tmp_path, b"\n".join([GOOD, *[b"{}"] * 3, GOOD, *[b"{}"] * 3, GOOD]))
+    assert [row["text"] for row in rows] == ["good", *[None] * 3, "good", *[None] * 3]
+    assert rows[-2]["position"] == "line 7"
+    assert rows[-1]["position"] == "line 8 and all after it"
+    assert rows[-1]["error"] == "more than 2 and half of all cannot be read: not read"
+
+
 def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> None:
     record = {
         "text": "one",
