@@ -45,11 +45,18 @@ from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
 from synthfilter.evidence import read_outside_evidence
 from synthfilter.identity import content_options, identify_build
-from synthfilter.inputs.blocks import Block, InputFile, OpenFiles, list_inputs
+from synthfilter.inputs.blocks import (
+    Block,
+    InputFile,
+    OpenFiles,
+    find_expected,
+    list_inputs,
+)
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import facts_path, ngrams_path, signatures_path
 from synthfilter.insight.figures import add_figures
 from synthfilter.ledger.verdicts import read_verdicts
+from synthfilter.letters import check_dead_letters, count_letters
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
 from synthfilter.outputs import manifest
@@ -70,6 +77,7 @@ from synthfilter.reuse import (
     find_lineage,
     settle_and_mark,
 )
+from synthfilter.same_ids import count_same_ids
 from synthfilter.sources import check_sources
 from synthfilter.truth import find_truth, name_groups, true_shares
 
@@ -200,6 +208,7 @@ class Build(
         options = content_options(self, detector, threshold, outside, profiles)
         found = self._open(root, inputs, beats)
         annotated = self._annotate(found, beats)
+        letters = annotated | "CountLetters" >> beam.Map(count_letters)
         partitions = _partitions(inputs)
         digest = (
             annotated
@@ -211,7 +220,7 @@ class Build(
         )
         settled = self._settle(annotated, identity, partitions, threshold, outside)
         decided, capped = self._decide(settled, found, identity, inputs, beats)
-        decided, mixed = self._mix(decided, annotated, profiles)
+        decided, mixed = self._mix(decided, annotated, letters, profiles)
         expected = (
             decided
             | "CountChosen"
@@ -236,7 +245,9 @@ class Build(
         names = annotated | "NameGroups" >> beam.FlatMap(
             name_groups, AsSingleton(mixed.truth)
         )
-        written = self._write(chosen, found, layout, target, detector, threshold, beats)
+        written = self._write(
+            chosen, found, layout, letters, target, detector, threshold, beats
+        )
         figures = (
             written
             | "Figures" >> beam.Values()
@@ -260,6 +271,7 @@ class Build(
                 AsIter(names),
                 AsIter(mixed.archive),
                 self._near_copies(capped),
+                AsSingleton(count_same_ids(annotated, partitions)),
                 published,
             )
         )
@@ -309,6 +321,7 @@ class Build(
                     storage.join(self.cache_folder(), "spool"),
                     2 * self.max_document_bytes,
                     beats,
+                    find_expected(inputs, self.expected_records),
                 )
             )
         )
@@ -414,6 +427,7 @@ class Build(
         self,
         decided: beam.PCollection,
         annotated: beam.PCollection,
+        letters: beam.PCollection,
         profiles: Optional[Profiles],
     ) -> tuple[beam.PCollection, _Mixed]:
         """Decided documents, without those too suspect to stay, and what is chosen."""
@@ -432,6 +446,7 @@ class Build(
             self.ledger,
             self.replace_core,
         )
+        summary = check_dead_letters(summary, letters, self.max_dead_letters)
         summary = check_sources(summary, annotated, self.max_source_loss)
         plan, bounds = plan_mixture(
             decided,
@@ -472,6 +487,7 @@ class Build(
         chosen: beam.PCollection,
         found: beam.PCollection,
         layout: beam.PCollection,
+        letters: beam.PCollection,
         target: Target,
         detector: Detector,
         threshold: Threshold,
@@ -506,6 +522,7 @@ class Build(
             ),
             evidence,
             self.rejected_text,
+            self.dead_letters_per_file,
             self.excerpt,
             None if self.ledger is None else self.signatures_path(),
             beats,
@@ -514,7 +531,8 @@ class Build(
         return (
             chosen
             | "ByShard" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(writer, blocks, AsSingleton(layout))
+            | "WriteShards"
+            >> beam.ParDo(writer, blocks, AsSingleton(layout), AsDict(letters))
         )
 
     def _near_copies(self, capped: Optional[beam.PCollection]) -> Any:

@@ -12,6 +12,7 @@ from synthfilter.core.errors import UserError
 from synthfilter.decisions import (
     copies,
     groups,
+    letters,
     minhash,
     origin,
     reuse,
@@ -42,6 +43,13 @@ class InputOptions:
         benchmark's; copies are dropped, near copies if near_duplicates is set.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
       max_document_bytes: Longer documents are left out.
+      expected_records: How many records files must have, as NAME=N, by their path or
+        its last part; a file with more or fewer has one dead letter for it.
+      max_dead_letters: Stop, with nothing written, if more records than this cannot be
+        read: a whole number, or below 1 a share of all, such as 0.01; without it, any
+        number.
+      dead_letters_per_file: How many dead letters of one input file are written, the
+        first ones, and its last besides; the rest is counted.
     """
 
     human: list[str] = dataclasses.field(default_factory=list)
@@ -51,6 +59,9 @@ class InputOptions:
     against: list[str] = dataclasses.field(default_factory=list)
     fields: list[str] = dataclasses.field(default_factory=list)
     max_document_bytes: int = 10_000_000
+    expected_records: dict[str, int] = dataclasses.field(default_factory=dict)
+    max_dead_letters: Optional[float] = None
+    dead_letters_per_file: int = 10_000
 
     def check_input(self) -> None:
         """Raises UserError for a value that cannot be."""
@@ -61,6 +72,13 @@ class InputOptions:
         check_least("max_document_bytes", self.max_document_bytes)
         if self.max_document_bytes > 2**31 - 1:
             raise UserError("max_document_bytes must be below 2 GiB")
+        check_least("dead_letters_per_file", self.dead_letters_per_file)
+        letters.check_most(self.max_dead_letters)
+        for name, records in self.expected_records.items():
+            if records < 0:
+                raise UserError(
+                    f"expected_records must be at least 0, got {name}={records}"
+                )
         parse_fields(self.fields)
 
 

@@ -23,6 +23,7 @@ from rich.text import Text
 from synthfilter.core.progress import Done, read_beats
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
 from synthfilter.decisions.minhash import Bands, candidate_probability
+from synthfilter.decisions.same_ids import describe_same_ids
 
 _T = TypeVar("_T")
 
@@ -150,13 +151,13 @@ class Reporter:
         self.console.print(_books_table(manifest["books"]))
         if "groups" in manifest["shares"]:
             self.console.print(_groups_table(manifest["shares"]))
-        for line in describe_shares(manifest["shares"]):
-            self.say(line)
-        for line in describe_unscored(manifest["detector"].get("unscored", {})):
-            self.say(line)
-        for line in describe_conflicts(manifest.get("conflicts", ())):
-            self.say(line)
-        for line in describe_capped(manifest.get("near_copies")):
+        for line in (
+            *describe_shares(manifest["shares"]),
+            *describe_unscored(manifest["detector"].get("unscored", {})),
+            *describe_conflicts(manifest.get("conflicts", ())),
+            *describe_same_ids(manifest.get("same_ids")),
+            *describe_capped(manifest.get("near_copies")),
+        ):
             self.say(line)
         shards = manifest["shards"]
         size = sum(shard["bytes"] for shard in shards)

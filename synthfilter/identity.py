@@ -47,6 +47,7 @@ def content_options(
     """
     # The threshold says it all, wherever it is from.
     places = {"output", "overwrite", "cache", "ledger"}
+    places |= {"max_dead_letters", "expected_records"}
     places |= {"human", "synthetic", "unknown", "core", "against"}
     places |= {"target_fpr", "calibration", "human_urls", "synthetic_urls"}
     for told in (CardOptions, ReportOptions):

@@ -22,6 +22,8 @@ from synthfilter.core.schema import Origin
 from synthfilter.decisions import decide
 from synthfilter.decisions.cells import Bounds
 from synthfilter.decisions.groups import Grouping
+from synthfilter.decisions.letters import Letters, find_unwritten
+from synthfilter.decisions.same_ids import SameIds
 from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.truth import Truth, tell_prevalence
 from synthfilter.identity import BuildIdentity
@@ -118,6 +120,7 @@ class WriteShard(beam.DoFn):
       ngrams_path: Where its n-grams are.
       evidence: What to say beside the reasons of `schema.DECISION` rows.
       rejected_text: Whether rejected documents keep their text.
+      letters_per_file: Dead letters of one input file that are written at most.
       excerpt: Characters of the text of examples in the report.
       signatures_path: Where the signatures of a block are, if a ledger is to be told
         what is written; else None.
@@ -134,6 +137,7 @@ class WriteShard(beam.DoFn):
         ngrams_path: Callable[[Block], str],
         evidence: Callable[[pa.RecordBatch], pa.Array],
         rejected_text: bool,
+        letters_per_file: int,
         excerpt: int,
         signatures_path: Callable[[Block], str] | None,
         beats: str | None,
@@ -147,6 +151,7 @@ class WriteShard(beam.DoFn):
         self._ngrams_path = ngrams_path
         self._evidence = evidence
         self._rejected_text = rejected_text
+        self._letters_per_file = letters_per_file
         self._excerpt = excerpt
         self._signatures_path = signatures_path
         self._beats = beats
@@ -156,6 +161,7 @@ class WriteShard(beam.DoFn):
         element: tuple[int, Iterable[pa.RecordBatch]],
         blocks: Mapping[int, Block],
         layout: Layout,
+        letters: Mapping[int, Letters],
     ) -> Iterator[tuple[ShardRecord, Figures]]:
         """Yields record and figures of a shard of `schema.VERDICT` rows."""
         began = time.thread_time()
@@ -166,7 +172,9 @@ class WriteShard(beam.DoFn):
         records = []
         figures = Figures()
         for key, part in split_by_key(verdicts, column(verdicts, schema.BLOCK)):
-            record, seen = self._read_block(rows, signatures, blocks[key], part, layout)
+            record, seen = self._read_block(
+                rows, signatures, blocks[key], part, layout, letters
+            )
             records.append(record)
             figures = add_figures([figures, seen])
         figures = add_figures([figures, measure_texts(rows.kept)])
@@ -178,13 +186,17 @@ class WriteShard(beam.DoFn):
             files = tuple(write_shard(rows, folder, shard, count, self._target.mark))
             if self._signatures_path is not None:
                 uses = write_uses(rows.kept, signatures, folder, shard)
+        unwritten = rows.unwritten
         # Text of this size would otherwise stay with the process from shard to shard.
         del rows
         pa.default_memory_pool().release_unused()
         size = int(total.written[:, schema.UNITS.index("bytes")].sum())
         seconds = time.thread_time() - began
         progress.beat(self._beats, "write", 1, size, count, seconds)
-        yield dataclasses.replace(total, files=files, uses=uses), figures
+        yield (
+            dataclasses.replace(total, files=files, uses=uses, unwritten=unwritten),
+            figures,
+        )
 
     def _read_block(
         self,
@@ -193,6 +205,7 @@ class WriteShard(beam.DoFn):
         block: Block,
         verdicts: pa.RecordBatch,
         layout: Layout,
+        letters: Mapping[int, Letters],
     ) -> tuple[ShardRecord, Figures]:
         """Adds the documents of one block; returns what became of them, and figures.
 
@@ -202,6 +215,7 @@ class WriteShard(beam.DoFn):
           block: Where to read.
           verdicts: `schema.VERDICT` rows of the block that belong to the shard.
           layout: Of the set.
+          letters: Dead letters, by block.
         """
         facts = load_facts(self._facts_path(block))
         decisions = decide.complete_verdicts(
@@ -217,6 +231,12 @@ class WriteShard(beam.DoFn):
             self._evidence,
             self._rejected_text,
             functools.partial(self._see, seen),
+            find_unwritten(
+                letters,
+                block.key,
+                column(facts, schema.REASON),
+                self._letters_per_file,
+            ),
         )
         ngrams = load_ngrams(self._ngrams_path(block))
         seen.append(
@@ -247,6 +267,7 @@ def commit_build(
     names: Iterable[tuple[str, str]],
     archive: Iterable[ArchiveFile],
     near_copies: Mapping[str, int] | None,
+    same_ids: SameIds,
     published: Publication,
 ) -> dict[str, Any]:
     """Checks books and files, tells the ledger, publishes report and manifest.
@@ -284,6 +305,7 @@ def commit_build(
         },
         near_copies=near_copies,
         core=tell_archive(archive),
+        same_ids=dataclasses.asdict(same_ids),
     )
     target = published.target
     with manifest.writing(target.output):

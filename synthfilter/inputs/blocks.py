@@ -21,7 +21,7 @@ from synthfilter.inputs.spool import sample_keys, spool_error, spool_json_lines
 _BLOCK_BYTES = 16 << 20
 _EDGE_BYTES = 1 << 16
 
-SPOOL_VERSION = 3
+SPOOL_VERSION = 4
 # In a spool every field has its own name.
 _SPOOL_MAPPING = {name: name for name in DOCUMENT.names}
 
@@ -226,6 +226,56 @@ def _parquet_mapping(
     return mapping
 
 
+def check_records(
+    file: InputFile, blocks: Sequence[Block], expected: int, spool_folder: str
+) -> Iterator[Block]:
+    """Yields a block with one error row if a file has another number of records.
+
+    A compressed file that was cut between two streams has no other sign of it.
+
+    Args:
+      file: The file.
+      blocks: All of it.
+      expected: Number of records it should have.
+      spool_folder: Where spools are kept.
+    """
+    found = sum(block.rows for block in blocks)
+    if found == expected:
+        return
+    mark = mark_file(file)
+    spool = storage.join(spool_folder, f"{mark}-{found}-of-{expected}.parquet")
+    spool_error(f"{expected} records expected, {found} found", "file", spool)
+    with storage.open_parquet(spool) as parquet:
+        for block in split_file(file, mark, parquet.metadata, None, spool):
+            last = max((other.key for other in blocks), default=block.key - 1)
+            yield dataclasses.replace(block, key=last + 1, bytes=0)
+
+
+def find_expected(
+    inputs: Iterable[InputFile], expected: Mapping[str, int]
+) -> dict[str, int]:
+    """Returns the expected records by path.
+
+    Args:
+      inputs: All files.
+      expected: By path, or by its last part.
+
+    Raises:
+      UserError: a name is of no file, or of more than one.
+    """
+    paths = [file.path for file in inputs]
+    found = {}
+    for name, records in expected.items():
+        named = [p for p in paths if name in (p, p.rsplit("/", 1)[-1])]
+        if len(named) != 1:
+            raise UserError(
+                f"expected_records must name one input file each, {name!r} names "
+                f"{len(named)}; give the path as it was listed"
+            )
+        found[named[0]] = records
+    return found
+
+
 def split_file(
     file: InputFile,
     mark: str,
@@ -286,6 +336,7 @@ class OpenFiles(beam.DoFn):
       spool_folder: Where spools are kept.
       max_bytes: A longer line of a text format is an error row.
       beats: Folder for progress, None for none.
+      expected: Records that files should have, by path.
     """
 
     def __init__(
@@ -294,15 +345,20 @@ class OpenFiles(beam.DoFn):
         spool_folder: str,
         max_bytes: int,
         beats: str | None,
+        expected: Mapping[str, int] | None = None,
     ) -> None:
         """Keeps the options."""
         self._options = (fields, spool_folder, max_bytes)
+        self._expected = expected or {}
         self._beats = beats
 
     def process(self, file: InputFile) -> Iterator[Block]:
         """Yields the blocks of a file."""
         began = time.thread_time()
         blocks = list(open_file(file, *self._options))
+        if file.path in self._expected:
+            expected = self._expected[file.path]
+            blocks += check_records(file, blocks, expected, self._options[1])
         seconds = time.thread_time() - began
         progress.beat(self._beats, "open", 1, file.bytes, seconds=seconds)
         yield from blocks

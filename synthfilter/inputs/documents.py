@@ -46,6 +46,9 @@ def read_documents(
     """
     if rows is None:
         rows = np.arange(block.rows)
+    if not len(rows):
+        # Nor is a file opened that may be as unreadable as it was.
+        return
     read = done = 0
     try:
         with storage.open_parquet(block.path) as file:

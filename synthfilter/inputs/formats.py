@@ -1,5 +1,6 @@
 """Text formats as streams of lines: plain, gzip and zstd, bounded in memory."""
 
+import functools
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -9,6 +10,14 @@ import zstandard
 _READ_BYTES = 1 << 16
 # The most that zstd makes of one byte is 32 KB: little is decompressed at a time.
 _COMPRESSED_BYTES = 1 << 11
+# What is decompressed goes on in pieces, so that lines are never split by the million.
+_PIECE_BYTES = 1 << 20
+# Text packs 3 to 20 times, one document over and over a few hundred; a bomb of gzip
+# 1,029 and of zstd 32,703 times. Small files may be what they like.
+_MAX_RATIO = 500
+_FREE_BYTES = 16 << 20
+# The memory that a zstd frame may ask for.
+_MAX_WINDOW_BYTES = 1 << 27
 
 PARQUET = "parquet"
 JSONL = "jsonl"
@@ -20,6 +29,21 @@ _SUFFIXES = {
     ".json": JSONL,
 }
 _COMPRESSIONS = (".gz", ".zst", ".zstd")
+
+# How files begin that are not JSON lines, whatever their name: no line of JSON does.
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "a ZIP archive",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"%PDF": "a PDF file",
+    b"<": "a page of HTML or XML",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_MARK_AND_BLANKS = b"\xef\xbb\xbf \t\r\n"
 
 
 class CorruptInputError(ValueError):
@@ -46,17 +70,31 @@ def plain_chunks(file: Any, compression: str) -> Iterator[bytes]:
     the last gzip member are padding.
 
     Raises:
-      CorruptInputError: the stream is damaged or ends inside a member or frame.
+      CorruptInputError: the stream is damaged, ends inside a member or frame, swells
+        beyond all measure, or holds something else than text.
     """
-    if not compression:
-        while chunk := file.read(_READ_BYTES):
-            yield chunk
-        return
-    yield from _decompressed(file, _DECOMPRESSORS[compression])
+    if compression:
+        chunks = _decompressed(file, _DECOMPRESSORS[compression])
+    else:
+        chunks = iter(functools.partial(file.read, _READ_BYTES), b"")
+    for number, chunk in enumerate(chunks):
+        if number == 0:
+            _check_magic(chunk)
+        yield chunk
+
+
+def _check_magic(chunk: bytes) -> None:
+    """Raises CorruptInputError if a file that should hold JSON lines does not."""
+    start = chunk.lstrip(_MARK_AND_BLANKS)
+    for magic, kind in _MAGIC.items():
+        if start.startswith(magic):
+            raise CorruptInputError(
+                f"holds {kind}, expected JSON lines; the name must say what is inside"
+            )
 
 
 def _zstd() -> Any:
-    return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+    return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).decompressobj()
 
 
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
@@ -69,7 +107,7 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
 def _decompressed(file: Any, start: Callable[[], Any]) -> Iterator[bytes]:
     """Runs one decompressor after another over the file, each to its own end."""
     stream = None
-    streams = at = 0
+    streams = at = swollen = 0
     while chunk := file.read(_COMPRESSED_BYTES):
         at += len(chunk)
         while chunk:
@@ -82,8 +120,14 @@ def _decompressed(file: Any, start: Callable[[], Any]) -> Iterator[bytes]:
                 plain = stream.decompress(chunk)
             except (zlib.error, zstandard.ZstdError) as error:
                 raise CorruptInputError(f"damaged near byte {at}: {error}") from error
-            if plain:
-                yield plain
+            swollen += len(plain)
+            if swollen > _FREE_BYTES + _MAX_RATIO * at:
+                raise CorruptInputError(
+                    f"{at} bytes become more than {swollen}: a decompression bomb, or "
+                    f"one text over and over; {_MAX_RATIO} times is the most"
+                )
+            for start_at in range(0, len(plain), _PIECE_BYTES):
+                yield plain[start_at : start_at + _PIECE_BYTES]
             chunk, stream = (stream.unused_data, None) if stream.eof else (b"", stream)
     if stream is not None:
         raise CorruptInputError(f"ends at byte {at}, inside a compressed stream")

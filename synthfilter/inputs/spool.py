@@ -5,6 +5,8 @@ text but with an error and a position, so that the books balance by construction
 """
 
 import itertools
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,12 +25,19 @@ from synthfilter.inputs.formats import CorruptInputError, lines, plain_chunks
 _SAMPLED_RECORDS = 100
 _ROW_GROUP_BYTES = 4 << 20
 _ERROR_CHARACTERS = 200
+# So many records of a file may be bad, and then as many as are good: a few kilobytes
+# can hold millions that are nothing, and each has its row.
+_BAD_RECORDS = 100_000
 # Some editors put it before the first line of a UTF-8 file.
 _MARK = b"\xef\xbb\xbf"
+
+# Every key of an object ends like this, and little else in a line does.
+_find_keys = re.compile(rb'"[ \t\r]*:').findall
 
 _EMPTY = pa.RecordBatch.from_pylist([], schema=schema.SPOOL)
 
 _TEXT = schema.SPOOL.get_field_index(schema.TEXT)
+_ERROR = schema.SPOOL.get_field_index(schema.ERROR)
 _METADATA = schema.SPOOL.get_field_index(schema.METADATA)
 # Fields that are strings whatever the record holds.
 _STRINGS = (schema.ID, schema.SOURCE, schema.CREATED, schema.URL, schema.GENERATOR)
@@ -127,7 +136,45 @@ def _parse(line: bytes) -> Any:
         return ValueError(f"invalid JSON: {error}")
     if not isinstance(record, dict):
         return ValueError(f"expected a JSON object, got {type(record).__name__}")
+    if len(found := _find_keys(line)) != len(record) and len(found) != _keys(record):
+        return _without_doubles(line, record)
     return record
+
+
+def _keys(value: Any) -> int:
+    """Returns how many keys all objects within a JSON value have."""
+    inner = value
+    count = 0
+    if type(value) is dict:
+        inner, count = value.values(), len(value)
+    return count + sum(_keys(part) for part in inner if type(part) in (dict, list))
+
+
+def _without_doubles(line: bytes, record: dict[str, Any]) -> Any:
+    """Returns the record, or a ValueError if a key comes twice in one object.
+
+    The fast reader keeps the last of two without a word.
+    """
+    try:
+        json.loads(line, object_pairs_hook=_check_keys)
+    except _DoubleKeyError as error:
+        return ValueError(f"the key {str(error)[:60]!r} comes twice")
+    except RecursionError:
+        return ValueError("invalid JSON: nested too deep")
+    return record
+
+
+class _DoubleKeyError(Exception):
+    """A key that an object has twice."""
+
+
+def _check_keys(pairs: list[tuple[str, Any]]) -> None:
+    """Raises _DoubleKeyError if a key comes twice."""
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _DoubleKeyError(key)
+        seen.add(key)
 
 
 def _keep_sample(
@@ -157,12 +204,23 @@ def _mapping_of(
 def _grouped(
     records: Iterable[tuple[int, Any]], mapping: Mapping[str, str], source: str
 ) -> Iterator[list[Row]]:
-    """Yields rows in groups of about `_ROW_GROUP_BYTES` of text."""
+    """Yields rows in groups of about `_ROW_GROUP_BYTES` of text.
+
+    Of a file of which most cannot be read, the last row says that it goes on.
+    """
     rows: list[Row] = []
     size = 0
+    left = _BAD_RECORDS
     for number, record in records:
         row = _row(number, record, mapping, source)
         rows.append(row)
+        left += 1 if row[_ERROR] is None else -1
+        if left < 0:
+            reason = (
+                f"more than {_BAD_RECORDS} and half of all cannot be read: not read"
+            )
+            rows.append(_error_row(reason, f"line {number + 1} and all after it"))
+            break
         size += 64 + len(row[_TEXT] or "") + len(row[_METADATA] or "")
         if size >= _ROW_GROUP_BYTES:
             yield rows

@@ -42,6 +42,7 @@ class ShardRecord:
       asked: What was written whose origin is the detector's question: int64 [rows, 2],
         key of group and cell (`decisions.survey`), weight in the unit of the shares.
       uses: What a ledger is to be told of it: a file below the output folder, or None.
+      unwritten: Dead letters that are in the books and in no file.
       groups: What was written by group of the mixture: int64 [groups, unit].
     """
 
@@ -57,6 +58,7 @@ class ShardRecord:
         default_factory=lambda: np.zeros((0, 2), np.int64)
     )
     uses: str | None = None
+    unwritten: int = 0
     groups: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros((1, len(UNITS)), np.int64)
     )
@@ -81,6 +83,7 @@ def add_records(parts: Iterable[ShardRecord]) -> ShardRecord:
         conflicts=total("conflicts"),
         asked=np.concatenate([part.asked for part in parts]),
         groups=total("groups"),
+        unwritten=int(total("unwritten")),
     )
 
 
@@ -161,6 +164,7 @@ def make_manifest(
     near_copies: Mapping[str, int] | None = None,
     core: Mapping[str, Any] | None = None,
     shares: Mapping[str, Any] | None = None,
+    same_ids: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a build.
 
@@ -177,6 +181,7 @@ def make_manifest(
       near_copies: How near copies were sought; None if they were not.
       core: The human archive; None if there is none.
       shares: What else there is to say of shares.
+      same_ids: How many ids stand for several texts; None where nobody counted.
 
     Raises:
       RuntimeError: the books do not balance.
@@ -197,6 +202,8 @@ def make_manifest(
         },
         "prevalence": prevalence,
         "conflicts": tell_conflicts(total.conflicts),
+        "same_ids": same_ids,
+        "dead_letters_unwritten": total.unwritten,
         "core": core,
         "detector": dict(detector),
         "near_copies": near_copies,

@@ -41,12 +41,14 @@ class ShardRows:
       decisions: The decisions of the rows of `kept`, batch by batch.
       rejected: Batches of `schema.REJECTED`.
       dead: Batches of `schema.DEAD_LETTER`.
+      unwritten: Dead letters that are only counted.
     """
 
     kept: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
     decisions: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
     rejected: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
     dead: list[pa.RecordBatch] = dataclasses.field(default_factory=list)
+    unwritten: int = 0
 
 
 def read_block_rows(
@@ -58,6 +60,7 @@ def read_block_rows(
     evidence: Callable[[pa.RecordBatch], pa.Array],
     rejected_text: bool,
     show: Show,
+    unwritten: np.ndarray | None = None,
 ) -> None:
     """Adds the decided documents of one block to the rows of a shard.
 
@@ -71,11 +74,17 @@ def read_block_rows(
       rejected_text: Whether rejected documents keep their text.
       show: Is shown `schema.SHARD` rows, `schema.REJECTED` rows with their text, and
         `schema.DEAD_LETTER` rows.
+      unwritten: Which rows of the block are dead letters that are only counted; None
+        for none.
 
     Raises:
       UserError: a document cannot be read any more.
     """
     decisions = decisions.take(pc.array_sort_indices(decisions.column(schema.ROW)))
+    if unwritten is not None and unwritten.any():
+        only_counted = unwritten[column(decisions, schema.ROW)]
+        rows.unwritten += int(only_counted.sum())
+        decisions = decisions.filter(pa.array(~only_counted))
     facts = facts.take(decisions.column(schema.ROW))
     dead = pa.array(column(decisions, schema.REASON) == Reason.DEAD_LETTER)
     if pc.any(dead).as_py():

@@ -119,15 +119,45 @@ def test_a_flipped_byte_never_gives_wrong_text_unnoticed(data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("compression", PACKED)
-def test_a_bomb_is_read_in_bounded_memory(compression: str) -> None:
+def test_a_bomb_is_refused_in_bounded_memory(compression: str) -> None:
     bomb = PACK[compression](bytes(300_000_000))
     assert len(bomb) < 300_000
     tracemalloc.start()
-    size = sum(len(chunk) for chunk in plain_chunks(io.BytesIO(bomb), compression))
+    size = 0
+    with pytest.raises(CorruptInputError, match="a decompression bomb"):
+        for chunk in plain_chunks(io.BytesIO(bomb), compression):
+            size += len(chunk)
+            assert len(chunk) <= 1 << 20
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert size == 300_000_000
+    assert size <= (16 << 20) + 500 * len(bomb)
     assert peak < 150_000_000
+
+
+@pytest.mark.parametrize("compression", PACKED)
+def test_a_small_file_may_hold_one_text_over_and_over(compression: str) -> None:
+    data = b'{"text": "again"}\n' * 800_000
+    assert len(data) > 800 * len(zstd(data))
+    assert read(PACK[compression](data), compression) == data
+
+
+@pytest.mark.parametrize("compression", PACK)
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (gzip.compress(PLAIN), "gzip"),
+        (zstd(PLAIN), "zstd"),
+        (b"PAR1....PAR1", "Parquet"),
+        (b"PK\3\4....", "a ZIP archive"),
+        (b"\xef\xbb\xbf\r\n <!DOCTYPE html><p>404", "a page of HTML or XML"),
+        ('{"text": "x"}'.encode("utf-16"), "UTF-16 text"),
+    ],
+)
+def test_what_is_no_text_at_all_is_named(
+    compression: str, data: bytes, kind: str
+) -> None:
+    with pytest.raises(CorruptInputError, match=f"holds {kind}, expected JSON lines"):
+        read(PACK[compression](data), compression)
 
 
 @given(st.binary(max_size=60).map(lambda raw: raw.replace(b"\1", b"\n")), st.data())

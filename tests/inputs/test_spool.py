@@ -65,9 +65,58 @@ BAD_LINES = {
     b'{"text": "cut': "invalid JSON",
     b'{"text": "a"} {"text": "b"}': "invalid JSON",
     b"<html>": "invalid JSON",
+    b'{"text": "a", "text": "b"}': "the key 'text' comes twice",
+    b'{"text": "a", "text" : "b"}': "the key 'text' comes twice",
+    b'{"text"\t: "a", "text":"b"}': "the key 'text' comes twice",
+    rb'{"text": "a", "te\u0078t": "b"}': "the key 'text' comes twice",
+    b'{"text": "a", "n": {"k": 1, "k": 1}}': "the key 'k' comes twice",
+    b'{"text": "a", "n": [0, {"k": 1, "k": 1}]}': "the key 'k' comes twice",
+    rb'{"text": "said: \"x\": y", "n": 1, "n": 2}': "the key 'n' comes twice",
     b"\0": "invalid JSON",
     b'{"text": "' + b"x" * 1_000_000 + b'"}': "a line of 1000012 bytes is too long",
 }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        rb'{"text": "\"key\": \"key\" : \"key\":", "key": {"key": [{"key": ":"}]}}',
+        rb'{"text": "a", "k\\": 1, "k\"": 2, "k\":": 3, "": 4}',
+        b'{ "text" :"a" , "Text":\t"b"}',
+    ],
+)
+def test_keys_that_only_look_alike_are_no_doubles(line: bytes, tmp_path: Path) -> None:
+    [row] = spooled(tmp_path, line)
+    assert row["error"] is None
+    assert row["text"] == json.loads(line)["text"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(st.sampled_from('":\\ a\t'), max_size=4),
+        lambda inner: st.lists(
+            st.tuples(st.text(st.sampled_from('":\\ a\t'), max_size=2), inner),
+            max_size=3,
+        ),
+        max_leaves=6,
+    ),
+    st.sampled_from([":", ": ", " :", "\t: "]),
+)
+def test_doubles_are_found_wherever_they_are(value: Any, colon: str) -> None:
+    def write(part: Any) -> str:
+        if not isinstance(part, list):
+            return json.dumps(part)
+        pairs = [f"{json.dumps(key)}{colon}{write(inner)}" for key, inner in part]
+        return "{" + ",".join(pairs) + "}"
+
+    def doubled(part: Any) -> bool:
+        if not isinstance(part, list):
+            return False
+        keys = [key for key, _ in part]
+        return len(set(keys)) < len(keys) or any(doubled(inner) for _, inner in part)
+
+    found = spool._parse(write([("v", value)]).encode())
+    assert isinstance(found, ValueError) == doubled(value)
 
 
 @pytest.mark.parametrize("bad", BAD_LINES, ids=lambda line: line[:24])
@@ -93,9 +142,15 @@ def test_every_line_that_is_not_blank_is_a_row(tmp_path: Path, found) -> None:
     ]
 
 
-def test_of_a_key_that_comes_twice_the_last_value_counts(tmp_path: Path) -> None:
-    (row,) = spooled(tmp_path, b'{"text": "first", "text": "last"}')
-    assert (row["text"], row["error"]) == ("last", None)
+def test_a_file_of_which_most_cannot_be_read_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_BAD_RECORDS", 2)
+    rows = spooled(tmp_path, b"\n".join([GOOD, *[b"{}"] * 3, GOOD, *[b"{}"] * 3, GOOD]))
+    assert [row["text"] for row in rows] == ["good", *[None] * 3, "good", *[None] * 3]
+    assert rows[-2]["position"] == "line 7"
+    assert rows[-1]["position"] == "line 8 and all after it"
+    assert rows[-1]["error"] == "more than 2 and half of all cannot be read: not read"
 
 
 def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> None:
