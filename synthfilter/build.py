@@ -265,6 +265,7 @@ class Build(
                 AsIter(written | "Records" >> beam.Keys()),
                 AsSingleton(figures),
                 AsIter(found),
+                AsDict(letters),
                 AsSingleton(mixed.plan),
                 AsSingleton(layout),
                 AsSingleton(mixed.truth),

@@ -46,8 +46,9 @@ class InputOptions:
       expected_records: How many records files must have, as NAME=N, by their path or
         its last part; a file with more or fewer has one dead letter for it.
       max_dead_letters: Stop, with nothing written, if more records than this cannot be
-        read: a whole number, or below 1 a share of all, such as 0.01; without it, any
-        number.
+        read: a whole number, or below 1 a share of all, such as 0.01. Without it any
+        number may be, but a broken file ends the build with code 4, the set being
+        made.
       dead_letters_per_file: How many dead letters of one input file are written, the
         first ones, and its last besides; the rest is counted.
     """
@@ -170,8 +171,8 @@ class CopyOptions:
       shingle_words: Words in a shingle, by which near copies are compared.
       against_ngrams: Drop documents that share a run of this many words with against,
         too, such as 13.
-      max_source_loss: Stop if copies cost a source of 20 or more documents more than
-        this share of them, 0 to 1.
+      max_source_loss: Stop if copies and filters, the mixture aside, cost a source of
+        20 or more documents more than this share of them, 0 to 1.
     """
 
     keep: list[str] = dataclasses.field(default_factory=lambda: list(copies.KEEP_RULES))

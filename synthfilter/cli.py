@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
 or file; 3 the set that was asked for cannot be made from what was read; 4 a check
-failed or an alarm fired (verify, diff, monitor, build --fail-on-drift); 130 stopped.
+failed or an alarm fired (verify, diff, monitor, build --fail-on-drift), or a file that
+a build read is broken; 130 stopped.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.insight.drift import describe_drift
 from synthfilter.ledger_command import add_ledger_commands
 from synthfilter.local import default_workers, run_build
+from synthfilter.measured import describe_broken
 from synthfilter.monitor_command import add_monitor_command
 from synthfilter.options import OneLineParser, add_command, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
@@ -134,25 +136,31 @@ def _build(options: argparse.Namespace) -> int:
     claim_output(build.output, build.overwrite)
     size = sum(file.bytes for file in inputs)
     run_build(build, inputs, options.workers or default_workers(size), reporter)
-    reporter.show_manifest(build.output, read_manifest(build.output))
+    made = read_manifest(build.output)
+    reporter.show_manifest(build.output, made)
     reporter.say(f"look at it: {storage.join(build.output, PAGE)}")
+    broken = describe_broken(made)
     drifted = describe_drift(read_report(build.output)["drift"])
-    for line in drifted:
+    for line in [*broken, *drifted]:
         print(f"synthfilter: warning: {line}", file=sys.stderr)
-    return CHECK_FAILED if drifted and build.fail_on_drift else 0
+    failed = (broken and build.max_dead_letters is None) or (
+        drifted and build.fail_on_drift
+    )
+    return CHECK_FAILED if failed else 0
 
 
 def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -> None:
     """Prints what is read as what, a line for each set of columns.
 
     Raises:
-      UserError: a file has no text column, or no file a column that was named.
+      UserError: a file has no text column of strings, or no file a column that was
+        named.
     """
     chosen = parse_fields(build.fields)
     found: dict[tuple[str, str], list[InputFile]] = {}
     mapped: set[str] = set()
     for file in inputs:
-        columns = read_columns(file)
+        columns = read_columns(file, chosen)
         mapping = map_fields(columns, chosen, file.path) if columns else {}
         mapped.update(mapping)
         key = (file.declared.name.lower(), describe(mapping, columns))

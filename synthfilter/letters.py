@@ -6,6 +6,7 @@ from typing import Optional
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.pvalue import AsIter
 
 from synthfilter.core import schema
@@ -21,7 +22,9 @@ def count_letters(element: tuple[Block, pa.RecordBatch]) -> tuple[int, Letters]:
     """Returns the key of a block, and how many of its records could not be read."""
     block, facts = element
     dead = np.count_nonzero(column(facts, schema.REASON) == Reason.DEAD_LETTER)
-    return block.key, Letters(block.file, block.rows, int(dead))
+    broken = pc.starts_with(facts.column(schema.ERROR), schema.BROKEN_FILE)
+    found = Letters(block.file, block.rows, int(dead), bool(pc.any(broken).as_py()))
+    return block.key, found
 
 
 def check_dead_letters(

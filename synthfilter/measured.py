@@ -14,14 +14,19 @@ from synthfilter.core.claims import count_conflicts
 from synthfilter.core.ngrams import NgramRows
 from synthfilter.core.schema import Origin
 from synthfilter.core.secrets import redact
+from synthfilter.core.text import printable
 from synthfilter.decisions import decide
 from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
+from synthfilter.decisions.letters import Letters
 from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
 from synthfilter.decisions.truth import Truth, tell_shares
 from synthfilter.inputs.blocks import Block
 from synthfilter.insight.diversity import measure_ngrams
 from synthfilter.insight.figures import Figures, measure_facts
 from synthfilter.outputs.manifest import ShardRecord
+
+# Files that a message names at most.
+_NAMED = 3
 
 
 def measure_block(
@@ -248,8 +253,15 @@ def tell_archive(archive: Iterable[ArchiveFile]) -> dict[str, Any] | None:
     }
 
 
-def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:
-    """Returns what the manifest says of each input file, in the order of the input."""
+def describe_inputs(
+    found: Iterable[Block], letters: Mapping[int, Letters]
+) -> list[dict[str, Any]]:
+    """Returns what the manifest says of each input file, in the order of the input.
+
+    Args:
+      found: All blocks.
+      letters: What could not be read, by the keys of blocks.
+    """
     files: dict[str, dict[str, Any]] = {}
     for block in sorted(found, key=lambda block: block.key):
         file = files.setdefault(
@@ -259,7 +271,23 @@ def describe_inputs(found: Iterable[Block]) -> list[dict[str, Any]]:
                 "declared": schema.ORIGIN_NAMES[block.declared],
                 "fingerprint": block.fingerprint,
                 "rows": 0,
+                "broken": False,
             },
         )
         file["rows"] += block.rows
+        file["broken"] |= letters[block.key].broken
     return list(files.values())
+
+
+def describe_broken(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns a line on input files that are broken, if there are any."""
+    files = [file["path"] for file in manifest["inputs"] if file.get("broken")]
+    if not files:
+        return []
+    named = ", ".join(printable(path, 120) for path in files[:_NAMED])
+    more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+    return [
+        f"broken: {named}{more}; the set lacks what could not be read of them "
+        "(dead_letter/ says where each breaks off): mend them, leave them out, or say "
+        "with max_dead_letters how much may be lost"
+    ]

@@ -92,7 +92,7 @@ def plan_layout(
     return Layout(
         identity.build_id,
         plan_shards(key, declared, rows, chosen[:, 1], max_shard_bytes, seed),
-        top_sources(summary.sources[:, 0].view(np.uint64), summary.sources[:, 3]),
+        top_sources(summary.sources[:, 0].view(np.uint64), summary.sources[:, 1]),
     )
 
 
@@ -261,6 +261,7 @@ def commit_build(
     written: Iterable[ShardRecord],
     figures: Figures,
     found: Iterable[Block],
+    letters: Mapping[int, Letters],
     plan: decide.MixturePlan,
     layout: Layout,
     truth: Truth,
@@ -294,7 +295,7 @@ def commit_build(
         version=__version__,
         options=options,
         detector={**published.detector, "unscored": unscored_shares(total)},
-        inputs=describe_inputs(found),
+        inputs=describe_inputs(found, letters),
         total=total,
         rows_read=sum(b.rows for b in found if b.declared != Origin.REFERENCE),
         limited_by=plan.targets.limited_by,

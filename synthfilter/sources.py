@@ -1,4 +1,4 @@
-"""What copies cost each source, and the stop when one is nearly wiped."""
+"""What each source loses, and the stop when one is nearly wiped out."""
 
 from collections.abc import Iterable, Iterator
 from typing import Optional
@@ -26,7 +26,8 @@ def check_sources(
     Args:
       summary: The one `Summary`.
       annotated: `(Block, facts)`, for the names of sources.
-      most: The share of a source's documents that may go as copies; None for all.
+      most: The share of a source's documents that may go before the mixture; None for
+        all.
     """
     if most is None:
         return summary
@@ -59,24 +60,23 @@ def check_losses(
     """Returns the summary.
 
     Raises:
-      ShortageError: copies cost a source more than it may lose.
+      ShortageError: a source lost more than it may.
     """
     lost = heavy_losses(summary.sources, most)
     if not len(lost):
         return summary
     known = {key: repr(name) for key, name in names}
     said = [
-        f"{known.get(f'{key:016x}', 'without a name')} {gone:,} of {all_:,}"
-        for key, all_, gone in zip(
-            lost[:, 0].view(np.uint64).tolist(),
-            *lost[:, 1:3].T.tolist(),
-            strict=True,
+        f"{known.get(f'{key:016x}', 'without a name')} {copies + others:,} of {all_:,} "
+        f"({copies:,} as copies)"
+        for key, all_, copies, others in zip(
+            lost[:, 0].view(np.uint64).tolist(), *lost[:, 1:].T.tolist(), strict=True
         )
     ]
     more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
     named = ", ".join(sorted(said)[:_NAMED])
     raise ShortageError(
-        f"copies cost these sources more than max_source_loss={most:g} of their "
-        f"documents: {named}{more}; look whether they repeat another source, then "
-        "raise max_source_loss or leave one out"
+        f"copies and filters cost these sources more than max_source_loss={most:g} of "
+        f"their documents: {named}{more}; look whether one repeats another or the "
+        "detector misjudges it, then raise max_source_loss or leave it out"
     )

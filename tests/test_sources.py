@@ -43,9 +43,10 @@ def test_a_source_that_loses_too_much_to_copies_stops_the_build(
     workshop.build(code=3, max_source_loss=0.6)
     error = capsys.readouterr().err
     assert error == (
-        "synthfilter: error: copies cost these sources more than max_source_loss=0.6 "
-        "of their documents: 'mirror' 25 of 40; look whether they repeat another "
-        "source, then raise max_source_loss or leave one out\n"
+        "synthfilter: error: copies and filters cost these sources more than "
+        "max_source_loss=0.6 of their documents: 'mirror' 25 of 40 (25 as copies); "
+        "look whether one repeats another or the detector misjudges it, then raise "
+        "max_source_loss or leave it out\n"
     )
     assert not (workshop.path / "out/manifest.json").exists()
     books = workshop.build(max_source_loss=0.625)["books"]
@@ -63,20 +64,28 @@ def test_near_copies_and_copies_of_a_reference_set_are_losses_too(
     options = {"max_source_loss": 0.4, "near_duplicates": 0.8}
     workshop.build("near", **options)
     workshop.build(code=3, against=against, **options)
-    assert "documents: 'mirror' 25 of 40; look" in capsys.readouterr().err
+    assert (
+        "documents: 'mirror' 25 of 40 (25 as copies); look" in capsys.readouterr().err
+    )
 
 
 def test_documents_without_a_source_are_one_source(workshop, capsys) -> None:
     write(workshop, None, texts(0, 25))
     workshop.build(code=3, max_source_loss=0.5)
-    assert "documents: without a name 25 of 40; look" in capsys.readouterr().err
+    assert (
+        "documents: without a name 25 of 40 (25 as copies); look"
+        in capsys.readouterr().err
+    )
 
 
 def test_without_a_column_the_file_is_the_source(workshop, capsys) -> None:
     workshop.write("human/first", texts(0, 30))
     workshop.write("synthetic/second", texts(0, 30))
     workshop.build(code=3, max_source_loss=0.99)
-    assert "documents: 'second.parquet' 30 of 30; look" in capsys.readouterr().err
+    assert (
+        "documents: 'second.parquet' 30 of 30 (30 as copies); look"
+        in capsys.readouterr().err
+    )
 
 
 def test_sources_of_few_documents_are_not_looked_at(workshop) -> None:
@@ -98,11 +107,16 @@ def test_two_workers_say_the_same_line(workshop, capsys) -> None:
 def test_five_sources_are_named_and_the_others_counted() -> None:
     names = [f"site {number}" for number in range(7)]
     keys = hash_names(pa.array(names)).view(np.int64)
-    counts = np.stack([keys, np.full(7, 2000), np.arange(1001, 1008), keys], axis=1)
+    counts = np.stack(
+        [keys, np.full(7, 2000), np.full(7, 1000), np.arange(1, 8)], axis=1
+    )
     in_hex = [f"{key:016x}" for key in keys.view(np.uint64).tolist()]
     known = list(zip(in_hex, names, strict=True))
     with pytest.raises(ShortageError) as stopped:
         check_losses(Summary(sources=counts), known, 0.5)
-    said = [f"'site {number}' {1001 + number:,} of 2,000" for number in range(5)]
+    said = [
+        f"'site {number}' {1001 + number:,} of 2,000 (1,000 as copies)"
+        for number in range(5)
+    ]
     assert f"documents: {', '.join(said)} and 2 more; look" in str(stopped.value)
     assert check_losses(Summary(sources=counts), [], 0.9).sources is counts

@@ -396,7 +396,10 @@ def test_a_setting_that_a_build_would_refuse_says_why(
     )
     said = capsys.readouterr().out
     assert "refused: the set would be empty" in said
-    assert "refused: copies cost these sources more than max_source_loss=0.5" in said
+    assert (
+        "refused: copies and filters cost these sources more than max_source_loss=0.5"
+        in said
+    )
     assert "'<b>first</b>'" in said
     assert "&lt;b&gt;first&lt;/b&gt;" in page.read_text()
     assert "<b>" not in page.read_text()

@@ -29,6 +29,8 @@ SUSPICION = "suspicion"
 
 ERROR = "error"
 POSITION = "position"
+BROKEN_FILE = "broken file: "
+"""How an error starts if not only its row is lost, but what else the file held."""
 
 BLOCK = "block"
 ROW = "row"

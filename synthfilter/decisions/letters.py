@@ -23,11 +23,13 @@ class Letters:
       file: That the block is from.
       records: All of the block.
       dead: Those that could not be read.
+      broken: Whether one of them says that the file is broken.
     """
 
     file: str
     records: int
     dead: int
+    broken: bool = False
 
 
 def check_most(most: Optional[float]) -> None:

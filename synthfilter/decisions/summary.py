@@ -24,8 +24,8 @@ class Summary:
       weights: Weight still in, by cell and part of the order; see `cells.histogram`.
       slices: int64 [slices, 3], sorted by key: key (`slice_keys`), declared origin and
         rows.
-      sources: int64 [sources, 4], sorted by key: key (bits of a uint64), documents that
-        filters left, those of them that are copies of another, and all documents.
+      sources: int64 [sources, 4], sorted by key: key (bits of a uint64), all documents,
+        those that went as copies, and those that went for another reason.
     """
 
     books: np.ndarray = dataclasses.field(default_factory=empty_books)
@@ -82,7 +82,7 @@ def sum_sources(source_key: np.ndarray, reason: np.ndarray) -> np.ndarray:
     copy = np.isin(reason, COPY_REASONS)
     rows = np.ones((len(reason), 4), np.int64)
     rows[:, 0] = source_key.view(np.int64)
-    rows[:, 1], rows[:, 2] = copy | (reason == Reason.KEPT), copy
+    rows[:, 2], rows[:, 3] = copy, ~copy & (reason != Reason.KEPT)
     return _sum_by_key(rows, 1)
 
 
@@ -91,7 +91,8 @@ def heavy_losses(sources: np.ndarray, most: float) -> np.ndarray:
 
     Sources of fewer than 20 documents are not looked at.
     """
-    _, documents, lost, _ = sources.T
+    _, documents, copies, others = sources.T
+    lost = copies + others
     return sources[(documents >= _MIN_SOURCE) & (lost > most * documents)]
 
 

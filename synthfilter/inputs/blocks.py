@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import xxhash
 from apache_beam.io.filesystem import FileMetadata
 
-from synthfilter.core import progress, storage
+from synthfilter.core import progress, schema, storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import BLOCKS_PER_FILE, DOCUMENT, TEXT, Origin
 from synthfilter.inputs.fields import map_fields
@@ -21,7 +21,7 @@ from synthfilter.inputs.spool import sample_keys, spool_error, spool_json_lines
 _BLOCK_BYTES = 16 << 20
 _EDGE_BYTES = 1 << 16
 
-SPOOL_VERSION = 4
+SPOOL_VERSION = 5
 # In a spool every field has its own name.
 _SPOOL_MAPPING = {name: name for name in DOCUMENT.names}
 
@@ -121,20 +121,33 @@ def _list_pattern(pattern: str) -> list[FileMetadata]:
     return usable
 
 
-def read_columns(file: InputFile) -> list[str]:
+def read_columns(file: InputFile, fields: Mapping[str, str] | None = None) -> list[str]:
     """Returns the column names of a file, for JSON lines those of the first records.
 
     None where it cannot be read as its format: that is for the build to put in the
     books, record by record.
+
+    Args:
+      file: The file.
+      fields: Field to column, from the user: the text column of a Parquet file is
+        looked at, too. One without any values is for the build to put in the books.
+
+    Raises:
+      UserError: it has no text column, or one that holds something else.
     """
     kind, compression = format_of(file.path)
     try:
         if kind == JSONL:
             return sample_keys(file.path, compression)
         with storage.open_parquet(file.path) as parquet:
-            return list(parquet.schema_arrow.names)
+            arrow = parquet.schema_arrow
     except (OSError, pa.ArrowException):
         return []
+    if fields is not None:
+        name = map_fields(arrow.names, fields, file.path)[TEXT]
+        if not pa.types.is_null(arrow.field(name).type):
+            _check_text_type(arrow.field(name).type, name, file.path)
+    return list(arrow.names)
 
 
 def open_file(
@@ -165,7 +178,7 @@ def open_file(
     except (OSError, ValueError, pa.ArrowException) as error:
         # Under a name of its own: the file may be readable the next time.
         spool = f"{name}-error.parquet"
-        spool_error(str(error), "file", spool)
+        spool_error(f"{schema.BROKEN_FILE}{error}", "file", spool)
     with storage.open_parquet(spool) as parquet:
         yield from split_file(file, mark, parquet.metadata, None, spool)
 
@@ -212,7 +225,12 @@ def _parquet_mapping(
     """Maps the fields of a Parquet file and checks that the text is text."""
     arrow = parquet.schema_arrow
     mapping = map_fields(arrow.names, fields, path)
-    found = arrow.field(mapping[TEXT]).type
+    _check_text_type(arrow.field(mapping[TEXT]).type, mapping[TEXT], path)
+    return mapping
+
+
+def _check_text_type(found: pa.DataType, name: str, path: str) -> None:
+    """Raises UserError unless a column is of strings."""
     inner = found.value_type if pa.types.is_dictionary(found) else found
     if not (
         pa.types.is_string(inner)
@@ -220,10 +238,9 @@ def _parquet_mapping(
         or pa.types.is_string_view(inner)
     ):
         raise UserError(
-            f"{path}: column {mapping[TEXT]!r} holds {found}, expected strings; "
+            f"{path}: column {name!r} holds {found}, expected strings; "
             "name the text column with --fields text=COLUMN"
         )
-    return mapping
 
 
 def check_records(
@@ -244,7 +261,8 @@ def check_records(
         return
     mark = mark_file(file)
     spool = storage.join(spool_folder, f"{mark}-{found}-of-{expected}.parquet")
-    spool_error(f"{expected} records expected, {found} found", "file", spool)
+    reason = f"{schema.BROKEN_FILE}{expected} records expected, {found} found"
+    spool_error(reason, "file", spool)
     with storage.open_parquet(spool) as parquet:
         for block in split_file(file, mark, parquet.metadata, None, spool):
             last = max((other.key for other in blocks), default=block.key - 1)

@@ -24,8 +24,8 @@ from synthfilter.inputs.spool import file_name, merge_metadata
 
 _BATCH_BYTES = 4 << 20
 
-# How the error of a row starts when the file, not the row, is at fault.
-UNREADABLE = "unreadable Parquet"
+# How the error of a row starts that may be readable the next time.
+UNREADABLE = f"{schema.BROKEN_FILE}unreadable Parquet"
 
 
 def read_documents(

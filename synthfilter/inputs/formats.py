@@ -132,7 +132,7 @@ def _decompressed(file: Any, start: Callable[[], Any]) -> Iterator[bytes]:
     if stream is not None:
         raise CorruptInputError(f"ends at byte {at}, inside a compressed stream")
     if not streams:
-        raise CorruptInputError("is empty: 0 bytes, not a compressed stream")
+        raise CorruptInputError("0 bytes, not a compressed stream")
 
 
 def lines(chunks: Iterable[bytes], max_line_bytes: int) -> Iterator[bytes | int]:

@@ -125,7 +125,7 @@ def _number(found: Iterable[bytes | int]) -> Iterator[tuple[int, Any]]:
             elif line.strip():
                 yield number, _parse(line.removeprefix(_MARK) if number == 1 else line)
     except CorruptInputError as error:
-        yield number + 1, ValueError(str(error))
+        yield number + 1, ValueError(f"{schema.BROKEN_FILE}{error}")
 
 
 def _parse(line: bytes) -> Any:
@@ -217,7 +217,8 @@ def _grouped(
         left += 1 if row[_ERROR] is None else -1
         if left < 0:
             reason = (
-                f"more than {_BAD_RECORDS} and half of all cannot be read: not read"
+                f"{schema.BROKEN_FILE}more than {_BAD_RECORDS} and half of all records "
+                "cannot be read: not read"
             )
             rows.append(_error_row(reason, f"line {number + 1} and all after it"))
             break

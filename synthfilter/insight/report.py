@@ -32,6 +32,7 @@ _FROM_MANIFEST = (
     "prevalence",
     "conflicts",
     "near_copies",
+    "same_ids",
     "core",
     "options",
     "inputs",

@@ -78,6 +78,10 @@ def build_section(report: Report) -> Section:
         ["synthfilter", name_of(report.get("synthfilter_version"))],
         ["detector", name_of(detector.get("name"))],
         ["detector's sha256", name_of(detector.get("sha256"))],
+        [
+            "ids that stand for several texts",
+            whole(part(report, "same_ids").get("ids")),
+        ],
         *(
             [f"archive, {name}", _value(value)]
             for name, value in part(report, "core").items()
@@ -91,14 +95,36 @@ def build_section(report: Report) -> Section:
             name_of(row.get("path"), _LONG),
             name_of(row.get("declared")),
             whole(row.get("rows")),
+            "broken" if row.get("broken") else "whole",
             name_of(row.get("fingerprint"), 40),
         ]
         for row in inputs
     ]
+    tables = [
+        Table("The build", ["", ""], facts, True),
+        Table("Options", ["option", "value"], options),
+        Table(
+            f"Inputs{more}",
+            ["file", "declared", "documents", "state", "fingerprint"],
+            read,
+        ),
+        *_detector_tables(report),
+    ]
+    return Section(
+        "build",
+        "The build",
+        "The same input and options give the same digest, whatever the machine.",
+        tables=[table for table in tables if table.rows],
+    )
+
+
+def _detector_tables(report: Report) -> list[Table]:
+    """Whether the detector is as it was, and what it did not score."""
     canaries = [
         [
             name_of(c.get("name")),
             decimal(c.get("score")),
+            decimal(c.get("expected")),
             "yes" if c.get("moved") else "no",
         ]
         for c in rows_of(report, "detector", "canaries")
@@ -110,23 +136,31 @@ def build_section(report: Report) -> Section:
             whole(found.get("of")),
             share(found.get("share")),
         ]
-        for origin, found in part(detector, "unscored").items()
+        for origin, found in part(report, "detector", "unscored").items()
     ]
-    tables = [
-        Table("The build", ["", ""], facts, True),
-        Table("Options", ["option", "value"], options),
-        Table(f"Inputs{more}", ["file", "declared", "documents", "fingerprint"], read),
+    moved = [
+        [
+            name_of(row.get("declared")),
+            decimal(row.get("index"), 2),
+            decimal(row.get("limit"), 2),
+            "yes" if row.get("moved") else "no",
+        ]
+        for row in rows_of(report, "drift", "scores")
+    ]
+    before = name_of(part(report, "drift").get("against"), 40)
+    return [
         Table(
-            "Fixed texts, scored in each build", ["text", "score", "moved"], canaries
+            "Fixed texts, scored in each build",
+            ["text", "score", "expected", "moved"],
+            canaries,
+        ),
+        Table(
+            f"Scores against those of build {before}",
+            ["declared", "stability index", "much from", "moved"],
+            moved,
         ),
         Table("Without a score", ["declared", "documents", "of", "share"], unscored),
     ]
-    return Section(
-        "build",
-        "The build",
-        "The same input and options give the same digest, whatever the machine.",
-        tables=[table for table in tables if table.rows],
-    )
 
 
 def _value(value: Any) -> str:

@@ -155,6 +155,16 @@ def _lost_text(report: Report) -> Iterator[Warned]:
         yield Warned(
             f"{count(len(wiped), 'source')} nearly wiped out: {listed(said)}.", "wiped"
         )
+    broken = [r for r in rows_of(report, "inputs") if r.get("broken")]
+    if broken:
+        named = [name_of(row.get("path"), 80) for row in broken[:_MOST_NAMES]]
+        if len(broken) > _MOST_NAMES:
+            named.append(f"{len(broken) - _MOST_NAMES:,} more")
+        yield Warned(
+            f"{count(len(broken), 'input file')} broken; what could not be read of "
+            f"them is not in the set: {listed(named)}.",
+            "dead-letters",
+        )
     dead = part(report, "books").get("dead_letters")
     if dead:
         yield Warned(

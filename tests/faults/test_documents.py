@@ -205,6 +205,10 @@ def test_row_21_a_file_without_text_stops_the_build_before_anything_is_written(
     workshop.build(code=2)
     said = capsys.readouterr().err
     assert "b.jsonl" in said
+    (workshop.path / "human/b.jsonl").unlink()
+    pq.write_table(pa.table({"text": [1, 2]}), workshop.path / "human/c.parquet")
+    workshop.build(code=2)
+    assert "column 'text' holds int64, expected strings" in capsys.readouterr().err
     assert "--fields text=" in said
     assert not (workshop.path / "out").exists()
 

@@ -96,7 +96,8 @@ def built(shared_workshop: Workshop) -> Workshop:
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
     shared_workshop.build(
-        expected_records=["member.jsonl.gz=400", "members.jsonl.gz=400"]
+        expected_records=["member.jsonl.gz=400", "members.jsonl.gz=400"],
+        max_dead_letters=1000,
     )
     return shared_workshop
 
@@ -125,7 +126,28 @@ def test_row_01_a_truncated_gzip_keeps_what_is_before_and_says_where(
     assert 0 < before < 400
     assert position == f"line {before + 1}"
     size = len(FILES["cut.jsonl.gz"])
-    assert reason == f"ends at byte {size}, inside a compressed stream"
+    assert reason == f"broken file: ends at byte {size}, inside a compressed stream"
+
+
+def test_row_01_a_broken_file_is_told_by_the_exit_code_unless_it_is_allowed(
+    workshop: Workshop, capsys: pytest.CaptureFixture
+) -> None:
+    lines = workshop.path / "human/whole.jsonl"
+    lines.parent.mkdir()
+    lines.write_text("\n".join([*LINES[:3], "{"]))
+    workshop.build()
+    cut = workshop.path / "human/cut.jsonl.gz"
+    cut.write_bytes(FILES["cut.jsonl.gz"])
+    capsys.readouterr()
+    workshop.build("told", code=4)
+    [warning] = capsys.readouterr().err.splitlines()
+    assert f"warning: broken: {cut}; the set lacks" in warning
+    manifest = read_manifest(str(workshop.path / "told"))
+    broken = {file["path"]: file["broken"] for file in manifest["inputs"]}
+    assert broken == {str(lines): False, str(cut): True}
+    page = (workshop.path / "told/report.html").read_text()
+    assert "1 input file broken; what could not be read" in page
+    workshop.build("allowed", max_dead_letters=2)
 
 
 def test_row_01_a_build_that_allows_no_dead_letters_stops_and_writes_nothing(
@@ -141,7 +163,7 @@ def test_row_02_a_gzip_cut_between_members_is_caught_by_a_declared_count(
     built: Workshop,
 ) -> None:
     assert letters(built, "member.jsonl.gz") == [
-        ("file", "400 records expected, 200 found")
+        ("file", "broken file: 400 records expected, 200 found")
     ]
     assert letters(built, "members.jsonl.gz") == []
 
@@ -159,13 +181,13 @@ def test_row_03_trailing_zeros_are_padding_and_trailing_garbage_is_not(
     assert letters(built, "zeros.jsonl.gz") == []
     assert records(built, "zeros.jsonl.gz") == 400
     [(position, reason)] = letters(built, "garbage.jsonl.gz")
-    assert (position, reason[:17]) == ("line 401", "damaged near byte")
+    assert (position, reason[:30]) == ("line 401", "broken file: damaged near byte")
 
 
 def test_row_04_a_truncated_zstd_is_an_error(built: Workshop) -> None:
     [(_, reason)] = letters(built, "cut.jsonl.zst")
     size = len(FILES["cut.jsonl.zst"])
-    assert reason == f"ends at byte {size}, inside a compressed stream"
+    assert reason == f"broken file: ends at byte {size}, inside a compressed stream"
 
 
 @pytest.mark.parametrize("name", ["frames.jsonl.zst", "members.jsonl.gz"])
@@ -227,7 +249,7 @@ def test_row_06_bombs_are_refused_within_400_mb(tmp_path: Path) -> None:
 
 def test_row_07_an_empty_file_is_told(built: Workshop) -> None:
     assert letters(built, "nothing.jsonl.gz") == [
-        ("line 1", "is empty: 0 bytes, not a compressed stream")
+        ("line 1", "broken file: 0 bytes, not a compressed stream")
     ]
     # No line is no record: of plain lines that is no fault.
     assert letters(built, "nothing.jsonl") == []
@@ -282,10 +304,10 @@ def test_row_09_what_builds_write_has_checksums(
     ("name", "said"),
     [
         ("page.jsonl", "holds a page of HTML or XML, expected JSON lines"),
-        ("page.jsonl.gz", "damaged near byte"),
+        ("page.jsonl.gz", "broken file: damaged near byte"),
         ("page.parquet", "Parquet magic bytes not found in footer"),
         ("packed.jsonl", "holds gzip, expected JSON lines"),
-        ("plain.jsonl.zst", "damaged near byte"),
+        ("plain.jsonl.zst", "broken file: damaged near byte"),
         ("sheet.jsonl", "holds Parquet, expected JSON lines"),
     ],
 )

@@ -307,16 +307,19 @@ def test_row_44_no_file_of_a_build_and_no_message_has_a_credential(
     name = f"x?sig={SIGNATURE}&{KEY_ID}.jsonl"
     (folder / name).write_text("\n".join([*good, "{broken"]))
     (folder / f"{KEY_ID}.parquet").write_bytes(b"no parquet")
-    workshop.build(human=str(folder), cache=str(workshop.path / "cache"))
-    assert capfd.readouterr() == ("", "")
+    workshop.build(
+        human=str(folder), cache=str(workshop.path / "cache"), max_dead_letters=2
+    )
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("synthfilter: warning: broken: ")
     out = workshop.path / "out"
     rows = workshop.rows("dead_letter")
     assert len(rows) == 2
-    told = [str(rows), str(workshop.rows())]
+    told = [str(rows), str(workshop.rows()), said.err]
     told += [p.read_text() for p in out.iterdir() if p.is_file()]
-    for said in told:
-        for secret in (SIGNATURE, KEY_ID):
-            assert secret not in said
+    for secret in (SIGNATURE, KEY_ID):
+        assert not [text for text in told if secret in text]
     assert "[hidden]" in told[0]
 
 
@@ -393,5 +396,18 @@ def test_row_46_a_source_that_copies_nearly_wipe_out_stops_the_build(
     workshop.write("human/first", texts)
     workshop.write("synthetic/second", [*texts[1:], text_of(99)])
     workshop.build(code=3, max_source_loss=0.9)
-    assert "documents: 'second.parquet' 29 of 30; look" in capsys.readouterr().err
+    assert (
+        "documents: 'second.parquet' 29 of 30 (29 as copies)" in capsys.readouterr().err
+    )
     assert not (workshop.path / "out/manifest.json").exists()
+
+
+def test_row_46_a_source_that_filters_nearly_wipe_out_stops_the_build(
+    workshop, capsys
+) -> None:
+    workshop.write("human/first", [text_of(i) for i in range(30)])
+    workshop.write("human/blank", [text_of(99), *[" "] * 25])
+    workshop.build(code=3, max_source_loss=0.9)
+    assert (
+        "documents: 'blank.parquet' 25 of 26 (0 as copies)" in capsys.readouterr().err
+    )

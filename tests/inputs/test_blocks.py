@@ -211,7 +211,7 @@ def test_an_error_does_not_stay_when_the_file_is_readable_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(blocks, "spool_json_lines", fail)
-        assert error_of(opened("t.jsonl")) == "the network is down"
+        assert error_of(opened("t.jsonl")) == "broken file: the network is down"
     (block,) = opened("t.jsonl")
     assert pq.read_table(block.path).column("text").to_pylist() == ["a"]
 
@@ -234,7 +234,7 @@ def test_a_text_column_that_holds_no_strings_is_an_error_that_says_so(
 ) -> None:
     pq.write_table(pa.table({"body": column}), "t.parquet")
     error = error_of(opened("t.parquet", {"text": "body"}))
-    assert error.startswith("t.parquet: column 'body' holds ")
+    assert error.startswith("broken file: t.parquet: column 'body' holds ")
     assert "expected strings" in error
 
 

@@ -177,6 +177,7 @@ def report_of(
             {"decided": "declared=human", "against": "url=synthetic", "docs": 2},
         ],
         "near_copies": {"bands": 18, "rows": 6, "not_compared_with_all": 0},
+        "same_ids": {"ids": 4, "texts": 9},
         "core": {
             "digest": "a1b2",
             "documents": documents * 3 // 100,
@@ -192,8 +193,15 @@ def report_of(
                 "unknown": {"docs": 3, "of": documents * 3 // 20, "share": 0.2},
             },
             "canaries": [
-                {"name": "letter", "score": 0.0312},
-                {"name": "news", "score": 0.1177},
+                {"name": name, "score": score, "expected": score, "moved": False}
+                for name, score in (("letter", 0.0312), ("news", 0.1177))
+            ],
+        },
+        "drift": {
+            "canaries": [],
+            "against": "09c1aa21",
+            "scores": [
+                {"declared": "human", "index": 0.04, "limit": 0.25, "moved": False}
             ],
         },
         "options": {
@@ -211,6 +219,7 @@ def report_of(
                 "declared": "human",
                 "fingerprint": f"{i:032x}",
                 "rows": documents // 5,
+                "broken": False,
             }
             for i, name in enumerate(names[:5])
         ],
