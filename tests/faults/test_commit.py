@@ -273,9 +273,10 @@ def test_row_33_files_are_compared_with_the_manifest_before_it_is_there(
 ) -> None:
     write = publish.write_report
 
-    def lose(folder: str, *rest: Any) -> Any:
-        os.truncate(Path(folder, "data/train-00000-of-00001.parquet"), 99)
-        return write(folder, *rest)
+    def lose(published: Any, *rest: Any) -> Any:
+        folder = Path(published.target.folder)
+        os.truncate(folder / "data/train-00000-of-00001.parquet", 99)
+        return write(published, *rest)
 
     monkeypatch.setattr(publish, "write_report", lose)
     shop.build(ledger=str(shop.path / "ledger"), code=2)

@@ -30,7 +30,7 @@ def make(target: Target, build_id: str, text: str, size: int | None = None) -> A
     (Path(target.folder) / path).write_text(text)
     record = FileRecord(path, 1, len(text) if size is None else size, 9, "sha")
     shard = ShardRecord((record,), empty_books(), np.zeros((2, 3), int), "0" * 32)
-    return make_manifest(build_id, "0.1", {}, {}, [], [shard], 0, None)
+    return make_manifest(build_id, "0.1", {}, {}, [], shard, 0, None)
 
 
 def publish(output: Path, build_id: str, text: str, overwrite: bool = True) -> None:
