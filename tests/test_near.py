@@ -254,7 +254,9 @@ def test_what_could_not_be_read_once_is_compared_when_it_can(
 
     with monkeypatch.context() as patch:
         patch.setattr(annotate, "read_documents", fail)
-        books = workshop.build("one", near_duplicates=0.8)["books"]
+        books = workshop.build("one", near_duplicates=0.8, max_dead_letters=0.9)[
+            "books"
+        ]
     assert (books["dead_letters"], books["left_out"]["near_copy"]) == (20, 20)
     books = workshop.build("two", near_duplicates=0.8)["books"]
     assert (books["dead_letters"], books["left_out"]["near_copy"]) == (0, 40)

@@ -16,8 +16,6 @@ from synthfilter.decisions.minhash import Shingles, ranges, split_rows
 # What is looked at in one step; of shingles, so few that the arrays fit the cache.
 _CHUNK_PAIRS = 1 << 20
 _CHUNK_SHINGLES = 1 << 17
-# Of a key that very many share, so few are still compared with all the others.
-_LEAST_BUCKET = 4
 
 
 class Candidates(NamedTuple):
@@ -57,12 +55,12 @@ def candidate_pairs(
 
     Of the documents of one key, in the order of their rank, each is paired with those
     before it, but with no more than the first `max_bucket`; where more share the key,
-    with so many fewer that their pairs do not become more, down to the first four. So
-    a boilerplate in a million documents is a few million pairs. Of many near copies of
-    one text the best is then still compared with every other, and `resolve_greedily`
-    drops all the others. That takes the same rank there and here: by any other order
-    the best document would meet few of its copies, and those that it does not meet
-    would stay.
+    with so many fewer that their pairs do not become more, down to the first. So a
+    boilerplate in a million documents is a million pairs for each of its keys. Of many
+    near copies of one text the best is then still compared with every other, and
+    `resolve_greedily` drops all the others. That takes the same rank there and here:
+    by any other order the best document would meet few of its copies, and those that
+    it does not meet would stay.
 
     The order of rows does not matter; the same row may come more than once.
 
@@ -84,10 +82,8 @@ def candidate_pairs(
     size = np.diff(first, append=len(key))
     start = np.repeat(first, size)
     place = np.arange(len(key)) - start
-    least = min(_LEAST_BUCKET, max_bucket)
-    most = np.repeat(
-        np.clip(max_bucket * (max_bucket + 1) // size, least, max_bucket), size
-    )
+    most = np.clip(max_bucket * (max_bucket + 1) // size, 1, max_bucket)
+    most = np.repeat(most, size)
     # The one document that comes right after the first `most` has met them all.
     apart = (place >= most) & (np.repeat(size, size) > most + 1)
     pairs = _distinct_pairs(member, start, np.minimum(place, most), len(ids))

@@ -52,10 +52,12 @@ def naive_pairs(
     capped: set[int] = set()
     for key in {key for key, _ in rows}:
         bucket = sorted({d for k, d in rows if k == key}, key=rank.__getitem__)
+        most = max_bucket * (max_bucket + 1) // len(bucket)
+        most = min(max(most, 1), max_bucket)
         met = {
             (min(bucket[i], bucket[j]), max(bucket[i], bucket[j]))
             for j in range(len(bucket))
-            for i in range(min(j, max_bucket))
+            for i in range(min(j, most))
         }
         pairs |= met
         capped |= {d for d in bucket if sum(d in p for p in met) < len(bucket) - 1}
@@ -121,7 +123,7 @@ def test_ids_may_use_all_64_bits() -> None:
 
 @pytest.mark.parametrize(
     ("size", "leaders"),
-    [(100, 100), (65, 64), (66, 63), (300, 13), (5_000, 4), (20_000, 4)],
+    [(100, 100), (65, 64), (66, 63), (300, 13), (4_000, 1), (20_000, 1)],
 )
 def test_the_more_documents_share_a_key_the_fewer_meet_all_others(
     size: int, leaders: int
