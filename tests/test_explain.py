@@ -23,27 +23,7 @@ from synthfilter.detection.thresholds import FORMAT, FORMAT_VERSION, identify
 from synthfilter.ledger.verdicts import add_verdicts
 from synthfilter.outputs.manifest import MANIFEST, read_manifest
 
-
-class SaysScore:
-    """Scores what a text says of itself: `s73 ...` is 0.73; other texts have none."""
-
-    name = "says score"
-    threshold = 0.5
-    version = 1
-
-    def score(self, column: pa.Array) -> np.ndarray:
-        first = [text.split(" ")[0] for text in column.to_pylist()]
-        known = [w[0] == "s" and w[1:].isdecimal() if w else False for w in first]
-        return np.array(
-            [
-                int(word[1:]) / 100 if mine else np.nan
-                for word, mine in zip(first, known, strict=True)
-            ],
-            np.float32,
-        )
-
-
-DETECTOR = "test_explain:SaysScore"
+DETECTOR = "tests.detectors:SaysScore"
 PROFILES = count_profiles(
     np.concatenate([np.linspace(0.01, 0.2, 500), np.linspace(0.3, 0.99, 500)]),
     np.full(1000, 60),
