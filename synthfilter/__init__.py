@@ -12,6 +12,7 @@ from synthfilter.build import Build
 from synthfilter.embed import Deduplicate, Mix, Score
 from synthfilter.embed_write import WriteShards
 from synthfilter.handler import FastTextModelHandler
+from synthfilter.scoring import score_texts
 from synthfilter.version import __version__
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Score",
     "WriteShards",
     "__version__",
+    "score_texts",
 ]

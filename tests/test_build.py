@@ -541,5 +541,6 @@ def test_the_public_names_are_these() -> None:
         "Score",
         "WriteShards",
         "__version__",
+        "score_texts",
     ]
     assert all(getattr(sf, name) for name in sf.__all__)
