@@ -52,6 +52,7 @@ from synthfilter.insight.figures import add_figures
 from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
+from synthfilter.options import spread_single_values
 from synthfilter.outputs import manifest
 from synthfilter.per_block import digest_block, judge_block, key_block
 from synthfilter.publish import (
@@ -118,6 +119,7 @@ class Build(
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
+        spread_single_values(self)
         self.check_card()
         self.check_report()
         self.check_output()

@@ -47,6 +47,7 @@ from synthfilter.elements import (
 )
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.mixing import plan_mixture, sum_up
+from synthfilter.options import spread_single_values
 from synthfilter.scoring import score_documents
 
 _PARTITIONS = 64
@@ -85,6 +86,7 @@ class Score(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options; loads nothing."""
+        spread_single_values(self)
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
         OriginRules(language_policy=self.language_policy)
         parse_fields(self.fields)
@@ -161,6 +163,7 @@ class Deduplicate(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
+        spread_single_values(self)
         self.keep = copies.parse_keep(self.keep)
         parse_fields(self.fields)
 
@@ -198,6 +201,7 @@ class Mix(MixtureOptions, beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
+        spread_single_values(self)
         self.check_mixture()
         parse_fields(self.fields)
 
