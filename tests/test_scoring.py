@@ -55,6 +55,18 @@ def test_any_column_of_text_will_do(column: Any) -> None:
     assert found["origin"] == expected["origin"]
 
 
+def test_frames_take_the_scores_as_columns() -> None:
+    expected = sf.score_texts(TEXTS)
+    frame = pd.DataFrame({"text": TEXTS})
+    frame = frame.assign(**sf.score_texts(frame["text"]))
+    assert frame["origin"].notna().tolist() == [
+        o is not None for o in expected["origin"]
+    ]
+    polar = pl.DataFrame({"text": TEXTS})
+    polar = polar.hstack(pl.DataFrame(sf.score_texts(polar["text"])))
+    assert polar.select(*expected).to_dict(as_series=False) == expected
+
+
 @given(cut=st.integers(0, len(TEXTS)), word=st.text(max_size=5))
 def test_a_text_has_the_same_score_in_any_batch(cut: int, word: str) -> None:
     texts = [*TEXTS, f"{HUMAN} {word}"]

@@ -118,4 +118,4 @@ def print_counters(result: PipelineResult) -> None:
         key=lambda counter: (counter.key.metric.namespace, counter.key.metric.name),
     ):
         metric = counter.key.metric
-        print(f"{counter.committed:>8,}  {metric.namespace}: {metric.name}")
+        print(f"{metric.namespace}: {metric.name}: {counter.committed:,}")

@@ -51,10 +51,10 @@ def run(module: ModuleType, pages: Path, capsys: pytest.CaptureFixture) -> tuple
     """Returns the written pages by id, and what was counted."""
     output = pages.parent / module.__name__
     module.main([str(pages), "--output", str(output)])
-    printed = re.findall(r"^ *([\d,]+)  (.+)$", capsys.readouterr().out, re.M)
+    printed = re.findall(r"^(\w+: .+): ([\d,]+)$", capsys.readouterr().out, re.M)
     (file,) = pages.parent.glob(f"{module.__name__}-*.jsonl")
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    return {row["id"]: row for row in rows}, {n: int(c) for c, n in printed}
+    return {row["id"]: row for row in rows}, {n: int(c) for n, c in printed}
 
 
 def test_the_job_cleans_pages_and_with_two_more_lines_tells_machine_text(
