@@ -71,6 +71,8 @@ setup(
             "jsonschema>=4.18",  # events are checked against schemas
             "playwright>=1.50",  # drives a real Chromium
             "datasketches>=5.2",  # estimates of distinct n-grams are compared with
+            "nbclient>=0.10",  # runs the notebook of the examples
+            "ipykernel>=6.29",
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},

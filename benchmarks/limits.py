@@ -60,7 +60,7 @@ from synthfilter.inputs.sidecars import (
     signatures_path,
 )
 from synthfilter.insight.figures import Figures, add_figures, measure_texts
-from synthfilter.local import run_build
+from synthfilter.local import run_listed
 from synthfilter.measured import measure_block, measure_figures
 from synthfilter.outputs.manifest import add_records, claim_output, read_manifest
 from synthfilter.outputs.parquet import write_parquet
@@ -250,7 +250,7 @@ def run_facts(documents: int, scratch: Path, near: float | None) -> str:
         for n, block in enumerate(make_blocks(documents))
     ]
     claim_output(build.output)
-    run_build(build, inputs, WORKERS, Reporter(quiet=True))
+    run_listed(build, inputs, WORKERS, Reporter(quiet=True))
     return tell(read_manifest(build.output), documents)
 
 
@@ -278,7 +278,7 @@ def run_hot(scratch: Path, documents: int) -> str:
         near_duplicates=0.7,
     )
     claim_output(build.output)
-    run_build(build, build.list_inputs(), WORKERS, Reporter(quiet=True))
+    run_listed(build, build.list_inputs(), WORKERS, Reporter(quiet=True))
     return tell(read_manifest(build.output), documents)
 
 

@@ -59,6 +59,7 @@ from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.letters import check_dead_letters, count_letters
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
+from synthfilter.options import spread_single_values
 from synthfilter.outputs import manifest
 from synthfilter.outputs.commit import Target, find_target
 from synthfilter.per_block import digest_block, judge_block, key_block
@@ -127,6 +128,7 @@ class Build(
 
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
+        spread_single_values(self)
         self.check_card()
         self.check_report()
         self.check_output()

@@ -15,7 +15,7 @@ from apache_beam.io.filesystem import BeamIOError
 
 from synthfilter.build import Build
 from synthfilter.calibrate import Calibrate
-from synthfilter.console import Reporter, count
+from synthfilter.console import Reporter
 from synthfilter.core import storage
 from synthfilter.core.errors import CHECK_FAILED, ShortageError, UserError
 from synthfilter.core.reports import PAGE, read_report
@@ -25,11 +25,9 @@ from synthfilter.diff import add_diff_command
 from synthfilter.estimate import estimate_build
 from synthfilter.evaluate import Evaluate
 from synthfilter.explain import add_explain_command
-from synthfilter.inputs.blocks import InputFile, read_columns
-from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.insight.drift import describe_drift
 from synthfilter.ledger_command import add_ledger_commands
-from synthfilter.local import default_workers, run_build
+from synthfilter.local import check_workers, run_listed, show_inputs
 from synthfilter.measured import describe_broken
 from synthfilter.monitor_command import add_monitor_command
 from synthfilter.options import OneLineParser, add_command, make_options
@@ -116,8 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _build(options: argparse.Namespace) -> int:
     build: Build = make_options(Build, options.config, vars(options))
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"workers must be at least 1, got {options.workers}")
+    check_workers(options.workers)
     reporter = Reporter(options.quiet)
     inputs = build.list_inputs()
     build.check_reviews()
@@ -134,8 +131,7 @@ def _build(options: argparse.Namespace) -> int:
             reporter.say(line)
         return 0
     claim_output(build.output, build.overwrite)
-    size = sum(file.bytes for file in inputs)
-    run_build(build, inputs, options.workers or default_workers(size), reporter)
+    run_listed(build, inputs, options.workers, reporter)
     made = read_manifest(build.output)
     reporter.show_manifest(build.output, made)
     reporter.say(f"look at it: {storage.join(build.output, PAGE)}")
@@ -147,33 +143,6 @@ def _build(options: argparse.Namespace) -> int:
         drifted and build.fail_on_drift
     )
     return CHECK_FAILED if failed else 0
-
-
-def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -> None:
-    """Prints what is read as what, a line for each set of columns.
-
-    Raises:
-      UserError: a file has no text column of strings, or no file a column that was
-        named.
-    """
-    chosen = parse_fields(build.fields)
-    found: dict[tuple[str, str], list[InputFile]] = {}
-    mapped: set[str] = set()
-    for file in inputs:
-        columns = read_columns(file, chosen)
-        mapping = map_fields(columns, chosen, file.path) if columns else {}
-        mapped.update(mapping)
-        key = (file.declared.name.lower(), describe(mapping, columns))
-        found.setdefault(key, []).append(file)
-    nowhere = [f"{name}={chosen[name]}" for name in chosen if name not in mapped]
-    if nowhere and mapped:
-        raise UserError(f"no input has a column for --fields {' '.join(nowhere)}")
-    for (declared, fields), files in found.items():
-        size = sum(file.bytes for file in files) / 1e6
-        reporter.say(
-            f"{declared}: {count(len(files), 'file')}, "
-            f"{size:,.1f} MB; fields: {fields or 'none, nothing readable'}"
-        )
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 
 from synthfilter.annotate import COLUMNS, annotate
@@ -27,7 +28,7 @@ from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions import copies, decide
 from synthfilter.decisions.cells import Bounds
 from synthfilter.decisions.groups import PLAIN, Grouping, tell_groups
-from synthfilter.decisions.origin import OriginRules, judge
+from synthfilter.decisions.origin import OriginRules
 from synthfilter.detection.detector import load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import (
@@ -46,6 +47,8 @@ from synthfilter.elements import (
 )
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.mixing import plan_mixture, sum_up
+from synthfilter.options import spread_single_values
+from synthfilter.scoring import score_documents
 
 _PARTITIONS = 64
 
@@ -83,6 +86,7 @@ class Score(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options; loads nothing."""
+        spread_single_values(self)
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
         OriginRules(language_policy=self.language_policy)
         parse_fields(self.fields)
@@ -123,35 +127,20 @@ class _ScoreBatch(beam.DoFn):
         self._packing = packing
         self._path = detector
         self._threshold = threshold
-        self._rules = OriginRules(
-            "keep", "keep", "keep", language_policy, max_ai_score=None
-        )
+        self._policy = language_policy
 
     def setup(self) -> None:
         self._detector = load_detector(self._path)
 
     def process(self, elements: Any) -> Iterator[Any]:
-        documents = self._packing.documents(elements, COLUMNS)
-        facts = annotate(documents, self._detector, TEXT_LIMIT)
-        score = column(facts, schema.AI_SCORE)
-        threshold = self._threshold or self._detector.threshold
-        found = judge(
+        added = score_documents(
+            self._packing.documents(elements, COLUMNS),
             self._packing.origins(elements),
-            column(facts, schema.CLAIMS),
-            score,
-            column(facts, schema.REASON),
-            threshold.of(column(facts, schema.WORDS)),
-            self._rules,
+            self._detector,
+            self._threshold or self._detector.threshold,
+            self._policy,
         )
-        nobody = (found.claims == 0) | (found.reason == Reason.UNSCORABLE)
-        names = np.array(schema.ORIGIN_NAMES, object)[found.origin]
-        added = {
-            schema.AI_SCORE: pa.array(score, mask=np.isnan(score)),
-            schema.ORIGIN: pa.array(names, pa.string(), mask=nobody),
-            schema.CONTENT_HASH: hashing.hex_hashes(
-                column(facts, schema.CONTENT_HI), column(facts, schema.CONTENT_LO)
-            ),
-        }
+        _count("score", added[schema.ORIGIN])
         yield from self._packing.extend(elements, added)
 
 
@@ -174,6 +163,7 @@ class Deduplicate(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
+        spread_single_values(self)
         self.keep = copies.parse_keep(self.keep)
         parse_fields(self.fields)
 
@@ -211,6 +201,7 @@ class Mix(MixtureOptions, beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
+        spread_single_values(self)
         self.check_mixture()
         parse_fields(self.fields)
 
@@ -298,7 +289,9 @@ def settle_carried(element: tuple[int, Iterable[pa.RecordBatch]]) -> pa.RecordBa
     )
     is_copy = pa.array(column(decided, schema.SIMILARITY) > 0)
     evidence = pc.if_else(is_copy, match, pa.scalar(None, pa.string()))
-    return _with_decision(payload, reason, reason == Reason.KEPT, evidence)
+    return _with_decision(
+        "deduplicate", payload, reason, reason == Reason.KEPT, evidence
+    )
 
 
 def order_carried(carried: pa.RecordBatch, seed: int) -> pa.RecordBatch:
@@ -344,6 +337,7 @@ def choose_carried(
     decisions = decide.choose(decided, plan, bounds)
     evidence = pa.nulls(payload.num_rows, pa.string())
     return _with_decision(
+        "mix",
         payload,
         column(decisions, schema.REASON),
         column(decisions, schema.COPIES),
@@ -352,15 +346,27 @@ def choose_carried(
 
 
 def _with_decision(
-    payload: pa.RecordBatch, reason: np.ndarray, times: np.ndarray, evidence: pa.Array
+    stage: str,
+    payload: pa.RecordBatch,
+    reason: np.ndarray,
+    times: np.ndarray,
+    evidence: pa.Array,
 ) -> pa.RecordBatch:
     names = pa.array(np.array(schema.REASON_NAMES, object)[reason], pa.string())
+    _count(stage, names)
     facts = {
         schema.COPIES: times.astype(np.int32),
         schema.REASON: names,
         schema.EVIDENCE: evidence,
     }
     return carry(payload, facts)
+
+
+def _count(stage: str, values: pa.Array) -> None:
+    """Adds to the runner's counters `STAGE_VALUE` of the namespace synthfilter."""
+    for found in pc.value_counts(values).to_pylist():
+        name = f"{stage}_{found['values'] or 'unknown'}"
+        Metrics.counter("synthfilter", name).inc(found["counts"])
 
 
 def unpack_kept(settled: pa.RecordBatch, packing: Packing) -> Iterator[Any]:

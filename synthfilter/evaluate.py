@@ -35,6 +35,7 @@ from synthfilter.labelled import (
     list_labelled,
     score_files,
 )
+from synthfilter.options import spread_single_values
 from synthfilter.version import __version__
 
 LENGTH = "length in words"
@@ -70,12 +71,16 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
+        spread_single_values(self)
         parse_fields(self.fields)
         if self.json is not None and self.json == self.html:
             raise UserError(f"json and html both name {self.json!r}; give two files")
 
-    def run(self, reporter: Reporter) -> dict[str, Any]:
+    def run(self, reporter: Optional[Reporter] = None) -> dict[str, Any]:
         """Measures, prints, writes what was asked for and returns the figures.
+
+        Args:
+          reporter: Where to print; nowhere unless it is given.
 
         Raises:
           UserError: the data is not labelled documents of both classes, or a file to
@@ -100,7 +105,8 @@ class Evaluate:
         if self.html is not None:
             page = make_page(figures, usable)
             storage.write_bytes(self.html, page.encode())
-        self._print(figures, reporter)
+        if reporter is not None:
+            self._print(figures, reporter)
         return figures
 
     def _print(self, figures: Mapping[str, Any], reporter: Reporter) -> None:

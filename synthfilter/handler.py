@@ -20,6 +20,7 @@ from synthfilter.detection.thresholds import (
     check_threshold_options,
     choose_threshold,
 )
+from synthfilter.scoring import as_text_column
 
 _MIN_BATCH, _MAX_BATCH = 64, 1000
 _ARGUMENTS = ("threshold",)
@@ -219,27 +220,13 @@ def _as_column(batch: Sequence[str]) -> pa.Array:
     Raises:
       UserError: an element is no text.
     """
-    texts = list(batch)
     try:
-        try:
-            return pa.array(texts, pa.large_string())
-        except UnicodeEncodeError:
-            valid = [text if _is_unicode(text) else None for text in texts]
-            return pa.array(valid, pa.large_string())
-    except pa.ArrowException as error:
+        return as_text_column(list(batch))
+    except UserError as error:
         raise UserError(
-            f"RunInference expects str elements here, got others ({error}); use "
-            "KeyedModelHandler for (key, text), with_preprocess_fn for records"
+            f"RunInference: {error}; use KeyedModelHandler for (key, text), "
+            "with_preprocess_fn for records"
         ) from error
-
-
-def _is_unicode(text: Any) -> bool:
-    """Returns False for text with lone surrogates."""
-    try:
-        str(text).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_batches(least: int, most: int) -> None:

@@ -221,6 +221,20 @@ def _check_value(path: str, name: str, value: Any, field: dataclasses.Field) -> 
     return values if kind.many is list else value
 
 
+def spread_single_values(options: Any) -> None:
+    """Makes one value, where a field takes several, a list of it, as YAML may have it.
+
+    A path would else be taken letter by letter.
+
+    Args:
+      options: An instance of a dataclass.
+    """
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, (str, float)) and _kind_of(field).many is list:
+            setattr(options, field.name, [value])
+
+
 def _default_text(field: dataclasses.Field) -> str:
     if field.default_factory is not dataclasses.MISSING:
         default: Any = field.default_factory()

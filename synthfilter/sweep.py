@@ -20,7 +20,7 @@ from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.lengths import Threshold
 from synthfilter.inputs.blocks import Block
 from synthfilter.insight.sweep_page import sweep_page
-from synthfilter.options import add_command, make_options
+from synthfilter.options import add_command, make_options, spread_single_values
 from synthfilter.replay import Filtered, Outcome, Replay
 from synthfilter.replay_near import NearCopies
 from synthfilter.stored import (
@@ -85,6 +85,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
+        spread_single_values(self)
         if not self.threshold and not self.near_duplicates:
             raise UserError(
                 "name what to try: --threshold 0.5:0.99, --near-duplicates 0.7:0.9"
@@ -101,17 +102,18 @@ class Sweep:
         if len(set(named)) < len(named):
             raise UserError("csv, json and html must be different files")
 
-    def run(self, folder: str, reporter: Reporter) -> list[Row]:
+    def run(self, folder: str, reporter: Optional[Reporter] = None) -> list[Row]:
         """Prints and returns a row for each setting.
 
         Args:
           folder: Output folder of the build.
-          reporter: Where to print.
+          reporter: Where to print; nowhere unless it is given.
 
         Raises:
           UserError: there is no finished build, its input has changed, the cache does
             not know it, or a file to write exists.
         """
+        reporter = reporter or Reporter(quiet=True)
         for path in filter(None, (self.csv, self.json, self.html)):
             if storage.exists(path):
                 raise UserError(f"output {path!r} exists; name a new file")
@@ -182,6 +184,7 @@ def parse_values(
       UserError: one is none of that, or not between 0 and 1.
     """
     found: set[float] = set()
+    given = [str(said) for said in given]
     words = {said for said in given if said == none}
     for said in given:
         if said not in words:

@@ -15,12 +15,10 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import synthfilter as sf
-from synthfilter.console import Reporter
 from synthfilter.core import schema
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.core.hashing import hash_texts, hex_hashes
 from synthfilter.core.text import normalise
-from synthfilter.local import run_build
 from synthfilter.outputs.manifest import claim_output, read_manifest
 
 WORDS = ("river", "stone", "harvest", "letter", "engine", "winter", "garden", "copper")
@@ -84,9 +82,7 @@ def build(
             options.setdefault(origin, [str(folder / origin)])
     options.setdefault("detector", DETECTOR)
     job = sf.Build(output=str(folder / output), **options)
-    claim_output(job.output)
-    run_build(job, job.list_inputs(), workers, Reporter(quiet=True))
-    return read_manifest(job.output)
+    return sf.run_build(job, workers=workers)
 
 
 def rows_of(folder: Path, kind: str = "data") -> list[dict]:
@@ -536,10 +532,14 @@ def test_the_public_names_are_these() -> None:
     assert sf.__all__ == [
         "Build",
         "Deduplicate",
+        "Evaluate",
         "FastTextModelHandler",
         "Mix",
         "Score",
+        "Sweep",
         "WriteShards",
         "__version__",
+        "run_build",
+        "score_texts",
     ]
     assert all(getattr(sf, name) for name in sf.__all__)

@@ -286,3 +286,22 @@ def test_other_elements_are_refused_by_name() -> None:
 def test_bad_options_are_refused(make: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_the_transforms_count_what_becomes_of_documents() -> None:
+    p = pipeline()
+    scored = p | beam.Create([*DOCUMENTS, *DOCUMENTS[:5], {"text": ""}]) | sf.Score()
+    mixed = (scored | sf.Deduplicate())["kept"] | sf.Mix(target_size=50, unit="docs")
+    _ = mixed["kept"]
+    found = p.run().metrics().query()["counters"]
+    counts = {c.key.metric.name: c.committed for c in found}
+    assert {n: c for n, c in counts.items() if n.startswith(("score_", "dedup"))} == {
+        "score_human": 75,
+        "score_synthetic": 60,
+        "score_unknown": 1,
+        "deduplicate_kept": 130,
+        "deduplicate_exact_copy": 5,
+        "deduplicate_unusable_empty": 1,
+    }
+    assert counts["mix_kept"] == 50
+    assert counts["mix_mixture"] == 80

@@ -284,7 +284,7 @@ def test_a_missing_model_is_said_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("element", [7, {"text": "x"}, ("key", "x")])
 def test_elements_that_are_no_text_are_refused(element: Any) -> None:
-    with pytest.raises(UserError, match=r"expects str elements.*KeyedModelHandler"):
+    with pytest.raises(UserError, match=r"expected str .*KeyedModelHandler"):
         run(sf.FastTextModelHandler(), [element])
 
 

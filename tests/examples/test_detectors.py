@@ -57,9 +57,13 @@ def test_the_pipeline_scores_files_with_any_detector_and_threshold(
     text = "It rained all day, so we had tea and read the old papers again."
     lines = [json.dumps({"id": i, "text": text}) for i in (7, 8)]
     path.write_text("\n".join(lines) + "\n")
-    output, _ = run(ROOT / "examples" / "run_inference.py", path, "--threshold", "0")
+    program = ROOT / "examples" / "run_inference.py"
+    output, measured = run(program, path, "--threshold", "0", "--batch-size", "1")
     found = {tuple(line.split()[1:3]) for line in output.splitlines()}
     assert found == {("synthetic", "7"), ("synthetic", "8")}
+    assert "synthfilter: num_inferences: 2\n" in measured
+    assert "synthfilter: inference_request_batch_size: 1 on average\n" in measured
+    assert "run_inference: synthetic: 2\n" in measured
 
 
 @need("sklearn")

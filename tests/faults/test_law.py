@@ -28,7 +28,7 @@ from synthfilter import build as building
 from synthfilter.console import Reporter
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.inputs import blocks
-from synthfilter.local import run_build
+from synthfilter.local import run_listed
 from synthfilter.outputs.manifest import claim_output, read_manifest
 from synthfilter.verify import check_build
 
@@ -370,7 +370,7 @@ def build(case: Case, folder: Path, cut: Cut = WHOLE, workers: int = 1) -> Made:
             **case.options,
         )
         claim_output(job.output)
-        run_build(job, job.list_inputs(), workers, Reporter(quiet=True))
+        run_listed(job, job.list_inputs(), workers, Reporter(quiet=True))
     except UserError as error:
         # Options that do not go together; both builds must say so.
         return dataclasses.replace(made, said=f"option: {error}")
