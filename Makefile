@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test lint law audit clean model
+.PHONY: demo test test-dataflow lint law audit clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -53,9 +53,15 @@ audit: $(VENV)/installed
 	  --requirement $(AUDIT)/installed.txt \
 	  || { echo "audit: a vulnerability, or PyPI does not answer; see the line above" >&2; exit 1; }
 
+# What needs Google's packages (0.9 GB): an environment of its own.
+test-dataflow:
+	$(PYTHON) -m venv .venv-gcp
+	.venv-gcp/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[gcp,test]'
+	.venv-gcp/bin/python -m pytest tests/test_graph.py tests/test_dataflow.py tests/test_pipelines.py
+
 # Rebuilds the shipped detector: make model DATA='path/*.parquet'
 model: $(VENV)/installed
 	$(BIN)/python models/train.py --data $(DATA)
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-gcp $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

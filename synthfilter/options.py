@@ -91,7 +91,7 @@ def add_flags(parser: argparse.ArgumentParser, options: type) -> None:
         group = parser.add_argument_group(title)
         groups |= dict.fromkeys(owner.__annotations__, group)
     for field in dataclasses.fields(options):
-        kind = _kind_of(field)
+        kind = kind_of(field)
         flag = f"--{field.name.replace('_', '-')}"
         shown = _default_text(field)
         how: dict[str, Any] = {"default": argparse.SUPPRESS, "dest": field.name}
@@ -175,7 +175,7 @@ def _brief(value: Any) -> str:
     return f"{reprlib.repr(value):.80}"
 
 
-class _Kind(typing.NamedTuple):
+class Kind(typing.NamedTuple):
     """The type of one value, and list or dict where a field takes several."""
 
     one: type
@@ -190,19 +190,20 @@ class _Kind(typing.NamedTuple):
         return self.one.__name__
 
 
-def _kind_of(field: dataclasses.Field) -> _Kind:
+def kind_of(field: dataclasses.Field) -> Kind:
+    """Returns what values a field of options takes."""
     kind: Any = field.type
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     many = typing.get_origin(kind)
     if many is None:
-        return _Kind(kind, None)
-    return _Kind(typing.get_args(kind)[-1], many)
+        return Kind(kind, None)
+    return Kind(typing.get_args(kind)[-1], many)
 
 
 def _check_value(path: str, name: str, value: Any, field: dataclasses.Field) -> Any:
     """Returns the value as the field's type; one value stands for a list of it."""
-    kind = _kind_of(field)
+    kind = kind_of(field)
     values = value if kind.many is list and isinstance(value, list) else [value]
     if value is None:
         values = []
