@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-dataflow lint law audit clean model
+.PHONY: demo test test-dataflow test-flink lint law audit clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -33,6 +33,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/test-installed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# A Flink cluster on this machine; needs Java and Maven, downloads 250 MB to .cache/flink.
+test-flink: $(VENV)/test-installed
+	$(BIN)/python -m pytest -m flink -rs tests/flink
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check

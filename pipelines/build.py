@@ -10,15 +10,16 @@ Example:
 import sys
 from collections.abc import Sequence
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-
 from synthfilter import Build
-from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.errors import (
+    RunnerError,
+    ShortageError,
+    UserError,
+    exit_code,
+)
+from synthfilter.core.secrets import one_line
 from synthfilter.options import OneLineParser, add_flags, make_options
-
-# In Beam 2.77 it runs only the last sink and ignores tagged outputs, without a word.
-_REFUSED = ("DaskRunner", "dask")
+from synthfilter.remote import LOCAL_RUNNER, make_runner_options, run_build_on
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,24 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--config", help="YAML file with the same options")
+    # The runner that Beam would take picks another one by what it can download.
+    parser.add_argument("--runner", default=LOCAL_RUNNER, help="a runner of Beam")
     add_flags(parser, Build)
-    ours, runners = parser.parse_known_args(arguments)
-    options = PipelineOptions(runners)
-    if options.view_as(StandardOptions).runner is None:
-        # The default would silently pick a runner by what it can download.
-        options.view_as(StandardOptions).runner = "FnApiRunner"
+    ours, flags = parser.parse_known_args(arguments)
     try:
-        if options.view_as(StandardOptions).runner in _REFUSED:
-            raise UserError(
-                "DaskRunner loses outputs in this version of Beam; use FnApiRunner, "
-                "FlinkRunner or DataflowRunner"
-            )
+        options = make_runner_options(ours.runner, flags, parser.flags())
         build: Build = make_options(Build, ours.config, vars(ours))
-        with beam.Pipeline(options=options) as pipeline:
-            _ = pipeline | "Build" >> build
-    except (UserError, ShortageError) as error:
-        print(f"pipelines/build.py: error: {error}", file=sys.stderr)
-        return 3 if isinstance(error, ShortageError) else 2
+        run_build_on(build, options)
+    except (UserError, ShortageError, RunnerError) as error:
+        print(f"pipelines/build.py: error: {one_line(str(error))}", file=sys.stderr)
+        return exit_code(error)
     return 0
 
 

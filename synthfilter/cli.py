@@ -12,12 +12,19 @@ import sys
 from collections.abc import Sequence
 
 from apache_beam.io.filesystem import BeamIOError
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from synthfilter.build import Build
 from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter
 from synthfilter.core import storage
-from synthfilter.core.errors import CHECK_FAILED, ShortageError, UserError
+from synthfilter.core.errors import (
+    CHECK_FAILED,
+    RunnerError,
+    ShortageError,
+    UserError,
+    exit_code,
+)
 from synthfilter.core.reports import PAGE, read_report
 from synthfilter.core.secrets import one_line
 from synthfilter.detection.detector import load_detector
@@ -32,6 +39,7 @@ from synthfilter.measured import describe_broken
 from synthfilter.monitor_command import add_monitor_command
 from synthfilter.options import OneLineParser, add_command, make_options
 from synthfilter.outputs.manifest import claim_output, read_manifest
+from synthfilter.remote import make_runner_options, run_build_on
 from synthfilter.report_command import add_report_command
 from synthfilter.review import add_review_commands
 from synthfilter.score import ScoreFile
@@ -53,14 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Beam logs what it then raises; people get one line instead.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     options, unknown = make_parser().parse_known_args(arguments)
-    if unknown:
+    if unknown and getattr(options, "runner", None) is None:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    storage.use_default_credentials()
+    options.runner_flags = unknown
+    storage.use_credentials()
     try:
         return options.run(options)
-    except (UserError, ShortageError, BeamIOError) as error:
+    except (UserError, ShortageError, RunnerError, BeamIOError) as error:
         print(f"synthfilter: error: {one_line(str(error))}", file=sys.stderr)
-        return 3 if isinstance(error, ShortageError) else 2
+        return exit_code(error)
     except KeyboardInterrupt:
         print("synthfilter: stopped; run it again to go on", file=sys.stderr)
         return 130
@@ -85,6 +94,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     build.add_argument(
         "--dry-run", action="store_true", help="estimate from a sample; write nothing"
+    )
+    build.add_argument(
+        "--runner",
+        metavar="NAME",
+        help="a runner of Beam, such as FlinkRunner, which takes all options that are "
+        "not listed here (default: this machine)",
     )
     score = add_command(
         commands,
@@ -115,6 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _build(options: argparse.Namespace) -> int:
     build: Build = make_options(Build, options.config, vars(options))
     check_workers(options.workers)
+    runner_options = _runner_options(options)
     reporter = Reporter(options.quiet)
     inputs = build.list_inputs()
     build.check_reviews()
@@ -130,8 +146,35 @@ def _build(options: argparse.Namespace) -> int:
         for line in estimate_build(build, inputs, detector):
             reporter.say(line)
         return 0
-    claim_output(build.output, build.overwrite)
-    run_listed(build, inputs, options.workers, reporter)
+    if runner_options is not None:
+        if not run_build_on(build, runner_options):
+            reporter.say(f"handed to {options.runner}, which tells how it goes on")
+            return 0
+    else:
+        claim_output(build.output, build.overwrite)
+        run_listed(build, inputs, options.workers, reporter)
+    return _tell_build(build, reporter)
+
+
+def _runner_options(options: argparse.Namespace) -> PipelineOptions | None:
+    """Returns the options of the runner that is named, if one is."""
+    if options.runner is None:
+        return None
+    if options.workers is not None:
+        raise UserError(
+            f"workers are of this machine; {options.runner} has options of its own"
+        )
+    found = make_runner_options(
+        options.runner, options.runner_flags, options.parser.flags()
+    )
+    storage.use_credentials(found)
+    # Portable runners say what they then raise there.
+    logging.getLogger().setLevel(logging.CRITICAL)
+    return found
+
+
+def _tell_build(build: Build, reporter: Reporter) -> int:
+    """Prints what a finished build holds, and returns the exit code."""
     made = read_manifest(build.output)
     reporter.show_manifest(build.output, made)
     reporter.say(f"look at it: {storage.join(build.output, PAGE)}")

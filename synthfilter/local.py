@@ -47,7 +47,7 @@ def run_build(build: Build, *, workers: Optional[int] = None) -> dict[str, Any]:
     """
     check_workers(workers)
     reporter = Reporter(quiet=True)
-    storage.use_default_credentials()
+    storage.use_credentials()
     inputs = build.list_inputs()
     build.check_reviews()
     build.check_previous()

@@ -24,18 +24,22 @@ from synthfilter.core.secrets import one_line
 class OneLineParser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line, with the likely spelling."""
 
+    def flags(self) -> list[str]:
+        """Returns all flags, `--seed` and the like."""
+        return list(self._option_string_actions)
+
     def error(self, message: str) -> NoReturn:
         """Prints the message and exits with code 2."""
         unknown = message.partition("unrecognized arguments: ")[2].split()
-        hint = suggest(unknown[0], self._option_string_actions) if unknown else ""
+        hint = suggest(unknown[0], self.flags()) if unknown else ""
         said = one_line(f"{message}{hint}")
         print(f"{self.prog}: error: {said}; see --help", file=sys.stderr)
         sys.exit(2)
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Returns `; did you mean X?` when a known name is near, else nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+def suggest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Returns `; did you mean X?` when a known name is so near, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -232,7 +236,7 @@ def spread_single_values(options: Any) -> None:
     """
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
-        if isinstance(value, (str, float)) and _kind_of(field).many is list:
+        if isinstance(value, (str, float)) and kind_of(field).many is list:
             setattr(options, field.name, [value])
 
 

@@ -82,7 +82,7 @@ def test_a_bucket_gives_the_set_that_the_disk_gives(
 
 
 def test_a_file_in_a_bucket_is_placed_over_another(bucket: str) -> None:
-    storage.use_default_credentials()
+    storage.use_credentials()
     new, old = f"{bucket}/placed/_next/data/x", f"{bucket}/placed/data/x"
     storage.write_bytes(old, b"old")
     storage.write_bytes(new, b"newer")

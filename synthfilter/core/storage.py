@@ -23,13 +23,14 @@ _DRAFT = ".part"
 _PIECE_BYTES = 1 << 22
 
 
-def use_default_credentials() -> None:
-    """Lets object stores be used outside a pipeline, as the environment says.
+def use_credentials(options: PipelineOptions | None = None) -> None:
+    """Lets object stores be used outside a pipeline.
 
-    Credentials, region and endpoint come from where each store's own tools look for
-    them. A pipeline sets its own options.
+    Args:
+      options: Say which credentials, region and endpoint. What they do not say comes
+        from where each store's own tools look for it. A pipeline sets its own options.
     """
-    FileSystems.set_options(PipelineOptions([]))
+    FileSystems.set_options(PipelineOptions([]) if options is None else options)
 
 
 def is_local(path: str) -> bool:

@@ -37,7 +37,7 @@ def bucket() -> Iterator[str]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         boto3.client("s3").create_bucket(Bucket="ledgers")
-        storage.use_default_credentials()
+        storage.use_credentials()
         yield "s3://ledgers"
     server.stop()
 
