@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test lint clean model
+.PHONY: demo test test-packaging docs lint clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -33,6 +33,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/test-installed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Builds wheel and sdist, and uses the wheel in a fresh environment of each Python.
+test-packaging: $(VENV)/test-installed
+	$(BIN)/python release/distributions.py dist
+	$(BIN)/python release/environments.py dist/*.whl
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check

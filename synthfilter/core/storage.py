@@ -17,6 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from synthfilter.core.errors import UserError
+from synthfilter.core.filesystems import check_filesystem
 
 
 def use_default_credentials() -> None:
@@ -55,6 +56,7 @@ def list_files(pattern: str) -> list[FileMetadata]:
     Raises:
       UserError: the pattern matches no file, or cannot be listed.
     """
+    check_filesystem(pattern)
     try:
         found = _match(pattern)
     except (OSError, BeamIOError, re.error) as error:
@@ -140,11 +142,13 @@ def _one_of(brackets: str) -> str:
 
 def exists(path: str) -> bool:
     """Returns whether there is a file or folder."""
+    check_filesystem(path)
     return FileSystems.exists(path)
 
 
 def open_raw(path: str) -> Any:
     """Opens a file for reading its bytes as they are, compressed or not."""
+    check_filesystem(path)
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
@@ -212,6 +216,7 @@ def delete(paths: Sequence[str]) -> None:
 
 
 def _create(path: str) -> Any:
+    check_filesystem(path)
     return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
@@ -236,6 +241,7 @@ def list_below(folder: str) -> list[str]:
     if is_local(folder):
         below = os.walk(folder)
         return sorted(join(root, name) for root, _, names in below for name in names)
+    check_filesystem(folder)
     matched = FileSystems.match([join(folder, "**")])[0].metadata_list
     return sorted(entry.path for entry in matched)
 
