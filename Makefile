@@ -39,6 +39,11 @@ test-packaging: $(VENV)/test-installed
 	$(BIN)/python release/distributions.py dist
 	$(BIN)/python release/environments.py dist/*.whl
 
+# The pages and the Python reference as a site, in site/: every warning is an error.
+docs: $(VENV)/test-installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d site/.trees . site
+	@echo "Look at it: site/index.html"
+
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -49,4 +54,4 @@ model: $(VENV)/installed
 	$(BIN)/python models/train.py --data $(DATA)
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(DEMO) site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

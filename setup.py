@@ -11,6 +11,8 @@ VERSION = re.search(
     r'^__version__ = "(.+)"', (HERE / "synthfilter/version.py").read_text(), re.M
 )[1]
 
+DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
+
 
 def describe() -> str:
     """Returns the README for a page beside which there are no files of ours.
@@ -99,7 +101,10 @@ setup(
         "lineage": ["openlineage-python>=1.54,<2"],
         # Draws charts without a network; one wheel for every Python from 3.7 on.
         "report": ["vl-convert-python>=1.7,<2"],
+        # Makes the site out of docs/ and the docstrings.
+        "docs": DOCS,
         "test": [
+            *DOCS,
             "apache-beam[aws]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
