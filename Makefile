@@ -38,6 +38,7 @@ test: $(VENV)/test-installed lint
 test-packaging: $(VENV)/test-installed
 	$(BIN)/python release/distributions.py dist
 	$(BIN)/python release/environments.py dist/*.whl
+	$(BIN)/python release/environments.py dist/*.whl --python 3.10 --lowest
 
 # The pages and the Python reference as a site, in site/: every warning is an error.
 docs: $(VENV)/test-installed

@@ -76,11 +76,11 @@ setup(
         "synthfilter.models": ["*.bin", "*.json"],
     },
     install_requires=[
-        "apache-beam>=2.70",
+        "apache-beam>=2.73",  # 2.72 cannot tell whether our types agree
         # Provides `import fasttext`; unlike `fasttext` it has wheels, works on
         # numpy 2 and initialises the whole matrix before training.
-        "fasttext-community>=0.11",
-        "xxhash>=3.4",
+        "fasttext-community>=0.11.1",
+        "xxhash>=3.4.1",
         "pyarrow>=21",  # content-defined chunking in the Parquet writer
         "numpy>=1.26",
         "orjson>=3.10",  # strict JSON: refuses NaN, lone surrogates, bad UTF-8

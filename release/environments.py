@@ -8,11 +8,14 @@ The packages that the wheel needs come from the package index.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
+from email.parser import BytesParser
 from pathlib import Path
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
@@ -39,8 +42,26 @@ def is_python(path: str, version: str) -> bool:
     return done.returncode == 0 and done.stdout.strip() == version
 
 
-def use_wheel(python: str, wheel: Path, folder: Path) -> str:
+def lowest_versions(wheel: Path) -> list[str]:
+    """Returns the oldest version of each package that a wheel says is enough for it."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = BytesParser().parsebytes(archive.read(name))
+    needs = [str(line) for line in metadata.get_all("Requires-Dist", [])]
+    found = [re.fullmatch(r"([\w-]+)(?:<\S+,)?>=([\d.]+)", line) for line in needs]
+    return [f"{match[1]}=={match[2]}" for match in found if match]
+
+
+def use_wheel(
+    python: str, wheel: Path, folder: Path, pinned: Sequence[str] = ()
+) -> str:
     """Installs a wheel into a new environment, uses it, returns what it said.
+
+    Args:
+      python: What makes the environment.
+      wheel: The wheel.
+      folder: For the environment and what is made in it.
+      pinned: Versions of packages that it needs; without them, the newest.
 
     Raises:
       RuntimeError: a step failed; the message has what was run and what it said.
@@ -51,7 +72,8 @@ def use_wheel(python: str, wheel: Path, folder: Path) -> str:
     inputs = folder / "inputs"
     inputs.mkdir(parents=True)
     run([python, "-m", "venv", str(bin_folder.parent)], folder)
-    run([new, "-m", "pip", "install", "--quiet", str(wheel.resolve())], folder)
+    install = [new, "-m", "pip", "install", "--quiet", *pinned]
+    run([*install, str(wheel.resolve())], folder)
     run([new, "-m", "pip", "check"], folder)
     said = run([command, "--version"], folder)
     if said.strip() != version:
@@ -82,7 +104,11 @@ def main() -> int:
     parser.add_argument(
         "--all", action="store_true", help="fail if there is no Python of a version"
     )
+    parser.add_argument(
+        "--lowest", action="store_true", help="with the oldest packages it allows"
+    )
     options = parser.parse_args()
+    pinned = lowest_versions(options.wheel) if options.lowest else []
     pythons = find_pythons(options.python)
     failed = 0
     for version in options.python:
@@ -92,7 +118,7 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             try:
-                print(use_wheel(pythons[version], options.wheel, Path(folder)))
+                print(use_wheel(pythons[version], options.wheel, Path(folder), pinned))
             except RuntimeError as error:
                 print(f"Python {version}: {error}", file=sys.stderr)
                 failed += 1

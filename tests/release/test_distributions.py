@@ -171,6 +171,16 @@ def test_mypy_checks_those_who_use_the_public_names(
     ], done.stdout + done.stderr
 
 
+def test_the_oldest_packages_are_those_that_setup_names(
+    built: tuple[Path, Path],
+) -> None:
+    lowest = environments.lowest_versions(built[1])
+    setup = (ROOT / "setup.py").read_text()
+    needed = setup.partition("install_requires=[")[2].partition("\n    ],")[0]
+    assert len(lowest) == len(re.findall(r"^ +\"", needed, re.M))
+    assert {"pyarrow==21", "c2pa-text==3"} <= set(lowest)
+
+
 def test_a_python_is_found_by_its_version() -> None:
     here = ".".join(map(str, sys.version_info[:2]))
     assert environments.is_python(sys.executable, here)
