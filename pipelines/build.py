@@ -15,10 +15,12 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from synthfilter import Build
 from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.filesystems import is_installed
 from synthfilter.options import OneLineParser, add_flags, make_options
 
 # In Beam 2.77 it runs only the last sink and ignores tagged outputs, without a word.
 _REFUSED = ("DaskRunner", "dask")
+_DATAFLOW = ("DataflowRunner", "dataflow")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The default would silently pick a runner by what it can download.
         options.view_as(StandardOptions).runner = "FnApiRunner"
     try:
-        if options.view_as(StandardOptions).runner in _REFUSED:
-            raise UserError(
-                "DaskRunner loses outputs in this version of Beam; use FnApiRunner, "
-                "FlinkRunner or DataflowRunner"
-            )
+        check_runner(options.view_as(StandardOptions).runner)
         build: Build = make_options(Build, ours.config, vars(ours))
         with beam.Pipeline(options=options) as pipeline:
             _ = pipeline | "Build" >> build
@@ -48,6 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pipelines/build.py: error: {error}", file=sys.stderr)
         return 3 if isinstance(error, ShortageError) else 2
     return 0
+
+
+def check_runner(name: str) -> None:
+    """Raises UserError for a runner that would lose outputs or is not installed."""
+    if name in _REFUSED:
+        raise UserError(
+            "DaskRunner loses outputs in this version of Beam; use FnApiRunner, "
+            "FlinkRunner or DataflowRunner"
+        )
+    if name in _DATAFLOW and not is_installed("google.cloud.dataflow_v1beta3"):
+        raise UserError(
+            "DataflowRunner needs packages that are not installed: "
+            "pip install 'synthfilter[gcp]'"
+        )
 
 
 if __name__ == "__main__":

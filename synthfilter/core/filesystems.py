@@ -26,7 +26,7 @@ def check_filesystem(path: str) -> None:
         return
     if scheme in _CLIENTS:
         client, package = _CLIENTS[scheme]
-        if not _is_installed(client):
+        if not is_installed(client):
             raise UserError(
                 f"{path!r} needs a package that is not installed: "
                 f"pip install '{package}'"
@@ -38,7 +38,7 @@ def check_filesystem(path: str) -> None:
         )
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
     """Returns whether a module can be imported, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
