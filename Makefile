@@ -18,6 +18,14 @@ $(VENV)/test-installed: $(VENV)/installed
 	$(PIP) --editable '.[test]'
 	@touch $@
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+$(VENV)/release-installed: $(VENV)/installed
+	$(PIP) build twine
+	@touch $@
+
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
 	$(BIN)/python examples/demo/make_inputs.py $(DEMO)/inputs
@@ -35,13 +43,13 @@ test: $(VENV)/test-installed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # Builds wheel and sdist, and uses the wheel in a fresh environment of each Python.
-test-packaging: $(VENV)/test-installed
+test-packaging: $(VENV)/release-installed
 	$(BIN)/python release/distributions.py dist
 	$(BIN)/python release/environments.py dist/*.whl
 	$(BIN)/python release/environments.py dist/*.whl --python 3.10 --lowest
 
 # The pages and the Python reference as a site, in site/: every warning is an error.
-docs: $(VENV)/test-installed
+docs: $(VENV)/docs-installed
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d site/.trees . site
 	@echo "Look at it: site/index.html"
 
