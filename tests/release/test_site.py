@@ -50,6 +50,13 @@ def test_every_public_name_and_its_options_are_described(site: Path) -> None:
     assert re.search(r"unit \(str\) [^\n]*Default: 'words'", page)
 
 
+def test_blocks_that_are_set_in_are_code(site: Path) -> None:
+    page = (site / "docs/api.html").read_text()
+    blocks = "\n".join(re.findall(r"<pre>(.*?)</pre>", page, re.S))
+    code = html.unescape(re.sub(r"<[^>]+>", "", blocks))
+    assert "scored = texts | RunInference(FastTextModelHandler())" in code
+
+
 def test_every_command_is_described(site: Path) -> None:
     page = text_of(site / "docs/commands.html")
     for command in ("build", "score", "ledger show", "review export", "verify"):
