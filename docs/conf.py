@@ -6,9 +6,9 @@ the site is made nor when it is read.
 """
 
 import dataclasses
-import os
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,11 @@ class CommandHelp(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Returns a section for each command."""
-        os.environ["COLUMNS"] = "84"
-        return [
-            section
-            for name, parser in _commands(make_parser(), "synthfilter")
-            for section in self._section(name, parser.format_help())
-        ]
+        sections = []
+        for name, parser in _commands(make_parser(), "synthfilter"):
+            parser.formatter_class = partial(parser.formatter_class, width=84)
+            sections += self._section(name, parser.format_help())
+        return sections
 
     def _section(self, name: str, text: str) -> list[nodes.Node]:
         section = nodes.section(ids=[nodes.make_id(name)], names=[name])

@@ -1,33 +1,42 @@
 """The site is made of the pages and the docstrings, without a warning or a network."""
 
 import html
+import io
 import re
-import subprocess
-import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from sphinx.application import Sphinx
 
 import synthfilter
 
 ROOT = Path(__file__).parents[2]
 
 
-def make_site(source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going"]
-    places = ["-c", str(ROOT / "docs"), "-d", str(folder / "trees")]
-    return subprocess.run(
-        [*command, *places, str(source), str(folder / "site")],
-        capture_output=True,
-        text=True,
-    )
+def make_site(source: Path, folder: Path) -> str:
+    """Makes the site of the pages in a folder, and returns all warnings."""
+    said = io.StringIO()
+    with warnings.catch_warnings():
+        # Of Sphinx's own code; those about pages are among what is returned.
+        warnings.simplefilter("ignore")
+        app = Sphinx(
+            source,
+            ROOT / "docs",
+            folder / "site",
+            folder / "trees",
+            "html",
+            status=None,
+            warning=said,
+        )
+        app.build()
+    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    done = make_site(ROOT, folder)
-    assert done.returncode == 0, done.stderr
+    assert make_site(ROOT, folder) == ""
     return folder / "site"
 
 
@@ -82,10 +91,9 @@ def test_nothing_is_fetched_when_it_is_read(site: Path) -> None:
     assert not re.findall(r"(?:url\(|@import )[\"']?(?:https?:)?//", "".join(styles))
 
 
-def test_a_broken_link_is_an_error(tmp_path: Path) -> None:
+def test_a_broken_link_is_a_warning(tmp_path: Path) -> None:
     page = tmp_path / "pages/README.md"
     page.parent.mkdir()
     page.write_text("# Title\n\nRead [this](docs/gone.md).\n")
-    done = make_site(page.parent, tmp_path)
-    assert done.returncode == 1
-    assert "target not found: 'docs/gone.md'" in done.stderr
+    said = make_site(page.parent, tmp_path)
+    assert "target not found: 'docs/gone.md'" in said
