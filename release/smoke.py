@@ -11,6 +11,7 @@ import json
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 HUMAN = [
     f"On day {day} the river rose to step {day % 7} of the quay, and the ferryman "
@@ -40,7 +41,7 @@ def import_all() -> int:
     return len(names)
 
 
-def build_set(folder: Path) -> dict:
+def build_set(folder: Path) -> dict[str, Any]:
     """Builds a set in a folder, verifies it, and returns its manifest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -65,7 +66,8 @@ def build_set(folder: Path) -> dict:
         code = main(command)
         if code != 0:
             raise SystemExit(f"synthfilter {' '.join(command)}: exit code {code}")
-    return json.loads(Path(output, "manifest.json").read_text())
+    manifest: dict[str, Any] = json.loads(Path(output, "manifest.json").read_text())
+    return manifest
 
 
 if __name__ == "__main__":
