@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-dataflow test-flink lint law audit clean model
+.PHONY: demo test test-dataflow test-flink test-packaging docs lint law audit clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -16,6 +16,14 @@ $(VENV)/installed: setup.py synthfilter/version.py
 
 $(VENV)/test-installed: $(VENV)/installed
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/docs-installed: $(VENV)/installed
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+$(VENV)/release-installed: $(VENV)/installed
+	$(PIP) build twine
 	@touch $@
 
 demo: $(VENV)/installed
@@ -37,6 +45,17 @@ test: $(VENV)/test-installed lint
 # A Flink cluster on this machine; needs Java and Maven, downloads 250 MB to .cache/flink.
 test-flink: $(VENV)/test-installed
 	$(BIN)/python -m pytest -m flink -rs tests/flink
+
+# Builds wheel and sdist, and uses the wheel in a fresh environment of each Python.
+test-packaging: $(VENV)/release-installed
+	$(BIN)/python .ci/release/distributions.py dist
+	$(BIN)/python .ci/release/environments.py dist/*.whl
+	$(BIN)/python .ci/release/environments.py dist/*.whl --python 3.10 --lowest
+
+# The pages and the Python reference as a site, in site/: every warning is an error.
+docs: $(VENV)/docs-installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d site/.trees . site
+	@echo "Look at it: site/index.html"
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check
@@ -68,4 +87,4 @@ model: $(VENV)/installed
 	$(BIN)/python models/train.py --data $(DATA)
 
 clean:
-	rm -rf $(VENV) .venv-gcp $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-gcp $(DEMO) site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -4,19 +4,70 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(
     r'^__version__ = "(.+)"', (HERE / "synthfilter/version.py").read_text(), re.M
 )[1]
 
+DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
+
+
+def describe() -> str:
+    """Returns the README for a page beside which there are no files of ours.
+
+    Its pictures are left out, and of links to files their names stay.
+    """
+    text = (HERE / "README.md").read_text()
+    text = re.sub(r"^!\[[^]]*\]\([^)]*\)\n\n", "", text, flags=re.M)
+    return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", text)
+
+
+class BuildWithoutScripts(build_py):
+    """Leaves out the script that makes the detector: it needs the whole repository."""
+
+    def find_package_modules(self, package: str, package_dir: str) -> list:
+        """Returns the modules of a package; those beside the detector are none."""
+        if package == "synthfilter.models":
+            return []
+        return super().find_package_modules(package, package_dir)
+
+
 setup(
     name="synthfilter",
     version=VERSION,
     description="Keeps model collapse out of training sets: an Apache Beam plugin",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=describe(),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=[
+        "apache-beam",
+        "data-curation",
+        "deduplication",
+        "machine-generated-text",
+        "model-collapse",
+        "synthetic-data",
+        "training-data",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Natural Language :: English",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Filters",
+        "Typing :: Typed",
+    ],
+    cmdclass={"build_py": BuildWithoutScripts},
     python_requires=">=3.10,<3.14",
     packages=[*find_packages(include=["synthfilter*"]), "synthfilter.models"],
     package_dir={"synthfilter.models": "models"},
@@ -25,11 +76,11 @@ setup(
         "synthfilter.models": ["*.bin", "*.json"],
     },
     install_requires=[
-        "apache-beam>=2.70",
+        "apache-beam>=2.73",  # 2.72 cannot tell whether our types agree
         # Provides `import fasttext`; unlike `fasttext` it has wheels, works on
         # numpy 2 and initialises the whole matrix before training.
-        "fasttext-community>=0.11",
-        "xxhash>=3.4",
+        "fasttext-community>=0.11.1",
+        "xxhash>=3.4.1",
         "pyarrow>=21",  # content-defined chunking in the Parquet writer
         "numpy>=1.26",
         "orjson>=3.10",  # strict JSON: refuses NaN, lone surrogates, bad UTF-8
@@ -50,7 +101,10 @@ setup(
         "lineage": ["openlineage-python>=1.54,<2"],
         # Draws charts without a network; one wheel for every Python from 3.7 on.
         "report": ["vl-convert-python>=1.7,<2"],
+        # Makes the site out of docs/ and the docstrings.
+        "docs": DOCS,
         "test": [
+            *DOCS,
             "apache-beam[aws]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
@@ -73,6 +127,9 @@ setup(
             "datasketches>=5.2",  # estimates of distinct n-grams are compared with
             "nbclient>=0.10",  # runs the notebook of the examples
             "ipykernel>=6.29",
+            "build>=1.2",  # wheels are built and looked into
+            "setuptools>=77",  # what builds them, without a network
+            "twine>=6.1",  # checks what an index would show
         ],
     },
     entry_points={"console_scripts": ["synthfilter=synthfilter.cli:main"]},

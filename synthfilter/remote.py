@@ -11,12 +11,14 @@ from apache_beam.options.pipeline_options import (
 
 from synthfilter.build import Build
 from synthfilter.core.errors import RunnerError, ShortageError, UserError
+from synthfilter.core.filesystems import is_installed
 from synthfilter.local import find_cause
 from synthfilter.options import suggest
 
 LOCAL_RUNNER = "FnApiRunner"
 # In Beam 2.77 it runs only the last sink and ignores tagged outputs, without a word.
 _REFUSED = ("DaskRunner", "dask")
+_DATAFLOW = ("DataflowRunner", "dataflow")
 # How much alike a flag must be to one of ours to be taken for a misspelt one.
 _LIKENESS = 0.85
 
@@ -33,13 +35,10 @@ def make_runner_options(
         nearly one of these is refused.
 
     Raises:
-      UserError: the runner loses outputs, or a flag is nearly one of ours.
+      UserError: the runner loses outputs or is not installed; a flag is nearly one of
+        ours.
     """
-    if runner in _REFUSED:
-        raise UserError(
-            "DaskRunner loses outputs in this version of Beam; use FnApiRunner, "
-            "FlinkRunner or DataflowRunner"
-        )
+    _check_runner(runner)
     beams = PipelineOptions([]).get_all_options()
     ours = list(ours)
     for flag in flags:
@@ -53,6 +52,20 @@ def make_runner_options(
     options = PipelineOptions(list(flags))
     options.view_as(StandardOptions).runner = runner
     return options
+
+
+def _check_runner(name: str) -> None:
+    """Raises UserError for a runner that would lose outputs or is not installed."""
+    if name in _REFUSED:
+        raise UserError(
+            "DaskRunner loses outputs in this version of Beam; use FnApiRunner, "
+            "FlinkRunner or DataflowRunner"
+        )
+    if name in _DATAFLOW and not is_installed("google.cloud.dataflow_v1beta3"):
+        raise UserError(
+            "DataflowRunner needs packages that are not installed: "
+            "pip install 'synthfilter[gcp]'"
+        )
 
 
 def run_build_on(build: Build, options: PipelineOptions) -> bool:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -56,6 +57,21 @@ def test_a_runner_that_loses_outputs_is_refused(
 ) -> None:
     assert program.main([*arguments, f"--runner={runner}"]) == 2
     assert "DaskRunner loses outputs" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_dataflow_without_its_packages_says_what_to_install(
+    program: ModuleType,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.cloud.dataflow_v1beta3", None)
+    assert program.main([*arguments, "--runner=DataflowRunner"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("not installed: pip install 'synthfilter[gcp]'\n")
+    assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

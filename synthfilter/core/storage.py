@@ -18,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from synthfilter.core.errors import UserError
+from synthfilter.core.filesystems import check_filesystem
 
 _DRAFT = ".part"
 _PIECE_BYTES = 1 << 22
@@ -60,6 +61,7 @@ def list_files(pattern: str) -> list[FileMetadata]:
     Raises:
       UserError: the pattern matches no file, or cannot be listed.
     """
+    check_filesystem(pattern)
     try:
         found = _match(pattern)
     except (OSError, BeamIOError, re.error) as error:
@@ -145,11 +147,13 @@ def _one_of(brackets: str) -> str:
 
 def exists(path: str) -> bool:
     """Returns whether there is a file or folder."""
+    check_filesystem(path)
     return FileSystems.exists(path)
 
 
 def open_raw(path: str) -> Any:
     """Opens a file for reading its bytes as they are, compressed or not."""
+    check_filesystem(path)
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
@@ -284,6 +288,7 @@ def delete(paths: Sequence[str]) -> None:
 
 
 def _create(path: str) -> Any:
+    check_filesystem(path)
     return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
@@ -323,6 +328,7 @@ def sizes_below(folder: str) -> dict[str, int]:
     """Returns the bytes of all files below a folder by path, sorted."""
     if is_local(folder):
         return {path: os.lstat(path).st_size for path in list_below(folder)}
+    check_filesystem(folder)
     matched = FileSystems.match([join(folder, "**")])[0].metadata_list
     return dict(sorted((entry.path, entry.size_in_bytes) for entry in matched))
 

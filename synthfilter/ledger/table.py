@@ -26,7 +26,7 @@ _PROPERTIES = {
     # delete the log of what is older than 30 days.
     "delta.enableExpiredLogCleanup": "false",
 }
-INSTALL = "pip install 'deltalake>=1.6,<2', or synthfilter with its extra ledger"
+INSTALL = "pip install 'synthfilter[ledger]'"
 
 _LOG = "_delta_log"
 # What a table may ask of its readers and read_uses does, or need not know.
