@@ -55,7 +55,8 @@ def test_the_docstring_knows_the_fields_of_the_bases_in_their_order() -> None:
         "Checks them.",
         "",
         "Args:",
-        "  names: Of things; a long text, so that it takes more than one of the lines which a",
+        "  names: Of things; a long text, so that it takes more than one of the lines "
+        "which a",
         "    docstring has.",
         "  share: Between 0 and 1.",
         "  shares: Of each group.",
