@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test lint clean model
+.PHONY: demo test test-java lint clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -33,6 +33,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/test-installed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Runs examples/java; needs Java 11 or later and Maven, which fetches 50 MB.
+test-java: $(VENV)/test-installed
+	SYNTHFILTER_JAVA=1 $(BIN)/python -m pytest tests/examples/test_java.py
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check
