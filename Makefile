@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-java lint clean model
+.PHONY: demo test test-java test-go lint clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -36,7 +36,11 @@ test: $(VENV)/test-installed lint
 
 # Runs examples/java; needs Java 11 or later and Maven, which fetches 50 MB.
 test-java: $(VENV)/test-installed
-	SYNTHFILTER_JAVA=1 $(BIN)/python -m pytest tests/examples/test_java.py
+	SYNTHFILTER_JAVA=1 $(BIN)/python -m pytest tests/examples/test_languages.py
+
+# Runs examples/go; needs Go, which fetches 50 MB and compiles for minutes.
+test-go: $(VENV)/test-installed
+	SYNTHFILTER_GO=1 $(BIN)/python -m pytest tests/examples/test_languages.py
 
 lint: $(VENV)/test-installed
 	$(BIN)/ruff check
