@@ -53,20 +53,14 @@ public final class ScoreAndDeduplicate {
                     document("wall", WALL, 3L))
                 .withRowSchema(DOCUMENT));
 
-    // Keyword arguments are the fields of the Python class, with the same types.
+    // Keyword arguments are the fields of the Python class; one value stands for a list.
     PCollection<Row> scored =
         documents.apply(
             "Score",
             PythonExternalTransform.<PCollection<Row>, PCollection<Row>>from(
                     "synthfilter.Score", options.getExpansionService())
-                .withKwargs(
-                    Row.withSchema(
-                            Schema.builder()
-                                .addDoubleField("threshold")
-                                .addArrayField("fields", FieldType.STRING)
-                                .build())
-                        .addValues(0.9, List.of("text=body"))
-                        .build()));
+                .withKwarg("threshold", 0.9)
+                .withKwarg("fields", "text=body"));
     PCollectionTuple unique =
         scored.apply(
             "Deduplicate",
