@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-dataflow test-flink test-packaging docs lint law audit clean model
+.PHONY: demo test test-dataflow test-flink test-java test-go test-packaging docs lint law audit clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -45,6 +45,14 @@ test: $(VENV)/test-installed lint
 # A Flink cluster on this machine; needs Java and Maven, downloads 250 MB to .cache/flink.
 test-flink: $(VENV)/test-installed
 	$(BIN)/python -m pytest -m flink -rs tests/flink
+
+# Runs examples/java; needs Java 11 or later and Maven, which fetches 50 MB.
+test-java: $(VENV)/test-installed
+	SYNTHFILTER_JAVA=1 $(BIN)/python -m pytest tests/examples/test_languages.py
+
+# Runs examples/go; needs Go, which fetches 50 MB and compiles for minutes.
+test-go: $(VENV)/test-installed
+	SYNTHFILTER_GO=1 $(BIN)/python -m pytest tests/examples/test_languages.py
 
 # Builds wheel and sdist, and uses the wheel in a fresh environment of each Python.
 test-packaging: $(VENV)/release-installed

@@ -72,7 +72,13 @@ setup(
     packages=[*find_packages(include=["synthfilter*"]), "synthfilter.models"],
     package_dir={"synthfilter.models": "models"},
     package_data={
-        "synthfilter": ["py.typed", "insight/*.css", "insight/*.js", "insight/*.json"],
+        "synthfilter": [
+            "py.typed",
+            "beam_providers.yaml",
+            "insight/*.css",
+            "insight/*.js",
+            "insight/*.json",
+        ],
         "synthfilter.models": ["*.bin", "*.json"],
     },
     install_requires=[
@@ -95,6 +101,8 @@ setup(
     extras_require={
         "gcp": ["apache-beam[gcp]"],
         "aws": ["apache-beam[aws]"],
+        # Pipelines written in YAML, and the expansion service for Java and Go.
+        "yaml": ["apache-beam[yaml]"],
         # Delta tables, without Spark or a JVM; one wheel for every Python from 3.10 on.
         "ledger": ["deltalake>=1.6,<2"],
         # Sends lineage events; without it they are only written.
@@ -105,7 +113,7 @@ setup(
         "docs": DOCS,
         "test": [
             *DOCS,
-            "apache-beam[aws]",  # object stores are tested against
+            "apache-beam[aws,yaml]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
             "pytest-xdist>=3.6",  # tests on every processor

@@ -59,7 +59,7 @@ from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.letters import check_dead_letters, count_letters
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
-from synthfilter.options import spread_single_values
+from synthfilter.options import check_types, describe_inherited
 from synthfilter.outputs import manifest
 from synthfilter.outputs.commit import Target, find_target
 from synthfilter.per_block import digest_block, judge_block, key_block
@@ -109,6 +109,7 @@ class _Mixed(NamedTuple):
 
 
 # The order of the fields is that of the bases, from the last to the first.
+@describe_inherited
 @dataclasses.dataclass(kw_only=True)
 class Build(
     CardOptions,
@@ -126,9 +127,12 @@ class Build(
     Applied to a pipeline; the result is a collection with one element, the manifest.
     """
 
+    # Beam YAML's name for a transform that stands at the beginning.
+    _yaml_requires_inputs = False
+
     def __post_init__(self) -> None:
         """Checks every option; reads nothing."""
-        spread_single_values(self)
+        check_types(self)
         self.check_card()
         self.check_report()
         self.check_output()

@@ -15,6 +15,7 @@ import pyarrow as pa
 from apache_beam import coders
 from apache_beam.typehints import typehints
 from apache_beam.typehints.row_type import RowTypeConstraint
+from apache_beam.utils.timestamp import Timestamp
 
 from synthfilter.core import schema
 from synthfilter.core.batches import set_column
@@ -80,7 +81,7 @@ class Packing:
             return conform_columns(batch, mapping, columns, rows)
         records = [
             {
-                name: value
+                name: value if self.kind == "dict" else without_rows(value)
                 for name, value in as_mapping(element).items()
                 if name not in _TOLD
             }
@@ -154,7 +155,7 @@ def packing_of(element_type: Any, fields: Mapping[str, str]) -> Packing:
     """Returns how to pack a collection of that type.
 
     Raises:
-      UserError: elements of this type are not documents.
+      UserError: elements of this type are not documents, or no field holds the text.
     """
     if element_type is pa.RecordBatch:
         return Packing("batch", None, (), fields)
@@ -165,6 +166,8 @@ def packing_of(element_type: Any, fields: Mapping[str, str]) -> Packing:
     )
     if row is not None:
         members: list[tuple[str, Any]] = list(row._fields)
+        # Where names are known beforehand, a wrong one need not wait for the data.
+        map_fields([name for name, _ in members if name not in _TOLD], fields, "rows")
         coder = coders.registry.get_coder(RowTypeConstraint.from_fields(members))
         return Packing("row", coder, tuple(members), fields)
     if isinstance(element_type, typehints.DictConstraint) or element_type in (
@@ -191,6 +194,19 @@ def as_batches(documents: Any, packing: Packing) -> Any:
 def as_mapping(element: Any) -> Mapping[str, Any]:
     """Returns a dict's or Row's fields."""
     return element if isinstance(element, Mapping) else element._asdict()
+
+
+def without_rows(value: Any) -> Any:
+    """Returns a Row's value with dicts for Rows in it, and RFC 3339 for Timestamps."""
+    if isinstance(value, str) or value is None:
+        return value
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: without_rows(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_rows(one) for one in value]
+    return value.to_rfc3339() if isinstance(value, Timestamp) else value
 
 
 def carry(payload: pa.RecordBatch, facts: Mapping[str, Any]) -> pa.RecordBatch:

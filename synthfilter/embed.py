@@ -47,7 +47,7 @@ from synthfilter.elements import (
 )
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.mixing import plan_mixture, sum_up
-from synthfilter.options import spread_single_values
+from synthfilter.options import check_types, describe_inherited
 from synthfilter.scoring import score_documents
 
 _PARTITIONS = 64
@@ -86,7 +86,7 @@ class Score(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options; loads nothing."""
-        spread_single_values(self)
+        check_types(self)
         check_threshold_options(self.threshold, self.target_fpr, self.calibration)
         OriginRules(language_policy=self.language_policy)
         parse_fields(self.fields)
@@ -163,7 +163,7 @@ class Deduplicate(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        spread_single_values(self)
+        check_types(self)
         self.keep = copies.parse_keep(self.keep)
         parse_fields(self.fields)
 
@@ -185,6 +185,7 @@ class Deduplicate(beam.PTransform):
         return _kept_and_dropped(settled, packing)
 
 
+@describe_inherited
 @dataclasses.dataclass(kw_only=True)
 class Mix(MixtureOptions, beam.PTransform):
     """Splits documents into `kept`, a mixture with the share asked for, and `dropped`.
@@ -201,7 +202,7 @@ class Mix(MixtureOptions, beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        spread_single_values(self)
+        check_types(self)
         self.check_mixture()
         parse_fields(self.fields)
 

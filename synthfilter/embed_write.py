@@ -31,7 +31,7 @@ from synthfilter.elements import (
     split_carried,
 )
 from synthfilter.inputs.fields import parse_fields
-from synthfilter.options import spread_single_values
+from synthfilter.options import check_types
 from synthfilter.outputs import manifest
 from synthfilter.outputs.commit import commit, find_target, release
 from synthfilter.outputs.manifest import ShardRecord, claim_output
@@ -62,7 +62,7 @@ class WriteShards(beam.PTransform):
 
     def __post_init__(self) -> None:
         """Checks the options."""
-        spread_single_values(self)
+        check_types(self)
         if self.max_shard_bytes < 1:
             raise UserError(
                 f"max_shard_bytes must be at least 1, got {self.max_shard_bytes}"

@@ -35,7 +35,7 @@ from synthfilter.labelled import (
     list_labelled,
     score_files,
 )
-from synthfilter.options import spread_single_values
+from synthfilter.options import check_types
 from synthfilter.version import __version__
 
 LENGTH = "length in words"
@@ -71,7 +71,7 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
-        spread_single_values(self)
+        check_types(self)
         parse_fields(self.fields)
         if self.json is not None and self.json == self.html:
             raise UserError(f"json and html both name {self.json!r}; give two files")

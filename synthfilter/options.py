@@ -6,12 +6,16 @@ An option is written once, as a field with its `Args:` line; nothing is restated
 import argparse
 import dataclasses
 import difflib
+import inspect
+import numbers
+import os
 import reprlib
 import sys
+import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import docstring_parser
 import yaml
@@ -19,6 +23,8 @@ import yaml
 from synthfilter.core import storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.secrets import one_line
+
+_Options = TypeVar("_Options", bound=type)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -142,6 +148,26 @@ def describe_fields(options: type) -> dict[str, str]:
     }
 
 
+def describe_inherited(options: _Options) -> _Options:
+    """Completes a dataclass's docstring by the `Args:` of what it inherits from.
+
+    So help() and Beam YAML, which read one docstring, know all of its fields.
+    """
+    texts = describe_fields(options)
+    said = inspect.cleandoc(options.__doc__ or "").partition("Args:")[0].rstrip()
+    args = [
+        textwrap.fill(
+            f"{field.name}: {texts[field.name]}",
+            width=86,
+            initial_indent="  ",
+            subsequent_indent="    ",
+        )
+        for field in dataclasses.fields(options)
+    ]
+    options.__doc__ = "\n".join([said, "", "Args:", *args])
+    return options
+
+
 def _dataclasses_of(options: type) -> list[type]:
     """Returns a dataclass and those that it inherits from, in the order of fields."""
     return [
@@ -170,13 +196,27 @@ def read_yaml(path: str, options: type) -> dict[str, Any]:
         name = str(key).replace("-", "_")
         if name not in fields:
             raise UserError(f"{path}: unknown option {key!r}{suggest(name, fields)}")
-        values[name] = _check_value(path, name, value, fields[name])
+        values[name] = _check_value(f"{path}: {name}", value, fields[name])
     return values
 
 
 def _brief(value: Any) -> str:
     """Returns a value for a message; one that aliases make huge is not spelt out."""
     return f"{reprlib.repr(value):.80}"
+
+
+def check_types(options: Any) -> None:
+    """Checks that each value of a dataclass is of its field's type.
+
+    Beam YAML and other languages hand over what was written. One value stands for a
+    list of it, and a Path for its text.
+
+    Raises:
+      UserError: a value is of another type.
+    """
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        setattr(options, field.name, _check_value(field.name, value, field))
 
 
 class Kind(typing.NamedTuple):
@@ -205,39 +245,35 @@ def kind_of(field: dataclasses.Field) -> Kind:
     return Kind(typing.get_args(kind)[-1], many)
 
 
-def _check_value(path: str, name: str, value: Any, field: dataclasses.Field) -> Any:
+_ALLOWED: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
+
+
+def _check_value(where: str, value: Any, field: dataclasses.Field) -> Any:
     """Returns the value as the field's type; one value stands for a list of it."""
     kind = kind_of(field)
-    values = value if kind.many is list and isinstance(value, list) else [value]
     if value is None:
-        values = []
         if field.default is not None:
-            raise UserError(f"{path}: {name} has no value")
-    elif kind.many is dict:
-        if not isinstance(value, dict):
-            raise UserError(f"{path}: {name} expects {kind}, got {_brief(value)}")
-        values = list(value.values())
-        value = {str(key): one for key, one in value.items()}
-    for one in values:
-        allowed = (int, float) if kind.one is float else (kind.one,)
-        wrong = isinstance(one, bool) and kind.one is not bool
-        if wrong or not isinstance(one, allowed):
-            raise UserError(f"{path}: {name} expects {kind}, got {_brief(one)}")
-    return values if kind.many is list else value
+            raise UserError(f"{where} has no value")
+        return None
+    if kind.many is dict:
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where} expects {kind}, got {_brief(value)}")
+        return {str(key): _check_one(where, one, kind) for key, one in value.items()}
+    if kind.many is list:
+        several = isinstance(value, Collection) and not isinstance(
+            value, (str, bytes, Mapping)
+        )
+        return [_check_one(where, one, kind) for one in (value if several else [value])]
+    return _check_one(where, value, kind)
 
 
-def spread_single_values(options: Any) -> None:
-    """Makes one value, where a field takes several, a list of it, as YAML may have it.
-
-    A path would else be taken letter by letter.
-
-    Args:
-      options: An instance of a dataclass.
-    """
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
-        if isinstance(value, (str, float)) and kind_of(field).many is list:
-            setattr(options, field.name, [value])
+def _check_one(where: str, value: Any, kind: Kind) -> Any:
+    if kind.one is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    wrong = isinstance(value, bool) and kind.one is not bool
+    if wrong or not isinstance(value, _ALLOWED.get(kind.one, kind.one)):
+        raise UserError(f"{where} expects {kind}, got {_brief(value)}")
+    return value
 
 
 def _default_text(field: dataclasses.Field) -> str:

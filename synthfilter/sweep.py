@@ -20,7 +20,7 @@ from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.detection.lengths import Threshold
 from synthfilter.inputs.blocks import Block
 from synthfilter.insight.sweep_page import sweep_page
-from synthfilter.options import add_command, make_options, spread_single_values
+from synthfilter.options import add_command, check_types, make_options
 from synthfilter.replay import Filtered, Outcome, Replay
 from synthfilter.replay_near import NearCopies
 from synthfilter.stored import (
@@ -85,7 +85,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         """Checks the options; reads nothing."""
-        spread_single_values(self)
+        self.threshold = _as_texts(self.threshold)
+        self.near_duplicates = _as_texts(self.near_duplicates)
+        check_types(self)
         if not self.threshold and not self.near_duplicates:
             raise UserError(
                 "name what to try: --threshold 0.5:0.99, --near-duplicates 0.7:0.9"
@@ -168,6 +170,12 @@ class Sweep:
             title = f"Sweep of build {stored.manifest['build_id']}"
             page = sweep_page(title, lines, rows, columns, cells, notes)
             storage.write_bytes(self.html, page.encode())
+
+
+def _as_texts(values: Any) -> list[str]:
+    """Returns settings as they are written on a command line; one may stand alone."""
+    several = [values] if isinstance(values, (str, float)) else values
+    return [str(value) for value in several]
 
 
 def parse_values(
