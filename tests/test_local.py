@@ -62,5 +62,5 @@ def test_single_values_stand_for_lists_in_all_public_classes(tmp_path: Path) -> 
     assert sf.Mix(fields="text=body").fields == ["text=body"]
     assert sf.WriteShards(str(tmp_path), fields="text=body").fields == ["text=body"]
     assert sf.Evaluate(data="a.parquet").data == ["a.parquet"]
-    assert sf.Sweep(threshold=0.5).threshold == [0.5]
+    assert sf.Sweep(threshold=0.5).threshold == ["0.5"]
     assert sf.Sweep(threshold="0.5:0.9:3").threshold == ["0.5:0.9:3"]

@@ -44,7 +44,7 @@ def test_a_flag_of_ours_that_is_misspelt_does_not_go_to_the_runner(flag: str) ->
     ["--num_workers=2", "--project=p", "--parallelism=2", "--fasterCopy", "a value"],
 )
 def test_other_flags_are_left_to_the_runner(flag: str) -> None:
-    make_runner_options("DataflowRunner", [flag], OURS)
+    make_runner_options("FlinkRunner", [flag], OURS)
 
 
 @pytest.fixture
