@@ -62,4 +62,4 @@ model: $(VENV)/installed
 	$(BIN)/python models/train.py --data $(DATA)
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(DEMO) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
