@@ -95,4 +95,4 @@ model: $(VENV)/installed
 	$(BIN)/python models/train.py --data $(DATA)
 
 clean:
-	rm -rf $(VENV) .venv-gcp $(DEMO) site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-gcp $(DEMO) .cache site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

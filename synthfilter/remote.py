@@ -1,6 +1,9 @@
 """Runs a build on any Beam runner: which flags are the runner's, errors in one line."""
 
+import dataclasses
+import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
@@ -10,8 +13,10 @@ from apache_beam.options.pipeline_options import (
 )
 
 from synthfilter.build import Build
+from synthfilter.core import storage
 from synthfilter.core.errors import RunnerError, ShortageError, UserError
 from synthfilter.core.filesystems import is_installed
+from synthfilter.detection.detector import PIN
 from synthfilter.local import find_cause
 from synthfilter.options import suggest
 
@@ -78,6 +83,8 @@ def run_build_on(build: Build, options: PipelineOptions) -> bool:
       RunnerError: the runner or its machines failed.
     """
     asked = options.view_as(StandardOptions)
+    if asked.runner != LOCAL_RUNNER:
+        build = with_absolute_paths(build)
     runner, waits = asked.runner, not asked.no_wait_until_finish
     pipeline = beam.Pipeline(options=options)
     _ = pipeline | "Build" >> build
@@ -91,6 +98,28 @@ def run_build_on(build: Build, options: PipelineOptions) -> bool:
             raise cause from error
         raise RunnerError(f"{runner} failed: {_last_line(error)}") from error
     return waits and not options.view_as(TestOptions).dry_run
+
+
+def with_absolute_paths(build: Build) -> Build:
+    """Returns the build with local paths that do not depend on who works where.
+
+    Workers run in folders of their own: a relative path would lead nowhere, or astray.
+    """
+    changed: dict[str, Any] = {}
+    for name in ("human", "synthetic", "unknown", "core", "against"):
+        changed[name] = list(map(storage.absolute, getattr(build, name)))
+    for name in ("output", "cache", "ledger", "previous"):
+        path = getattr(build, name)
+        changed[name] = path and storage.absolute(path)
+    changed["expected_records"] = {
+        storage.absolute(name) if "/" in name else name: records
+        for name, records in build.expected_records.items()
+    }
+    detector = build.detector or ""
+    # Else it is a class.
+    if os.path.exists(detector.partition(PIN)[0]):
+        changed["detector"] = storage.absolute(detector)
+    return dataclasses.replace(build, **changed)
 
 
 def _last_line(error: Exception) -> str:

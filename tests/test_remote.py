@@ -11,7 +11,7 @@ from synthfilter import remote
 from synthfilter.cli import main
 from synthfilter.core.errors import RunnerError, ShortageError, UserError, exit_code
 from synthfilter.outputs.manifest import UNFINISHED, read_manifest
-from synthfilter.remote import make_runner_options
+from synthfilter.remote import Build, make_runner_options, with_absolute_paths
 
 OURS = ["--seed", "--dry-run", "--target-size", "--workers", "--protect"]
 # As Beam's portable runners report what a worker on another machine raised.
@@ -91,6 +91,31 @@ def test_flags_of_a_runner_without_a_runner_are_a_mistake(
     assert "unrecognized arguments" in capsys.readouterr().err
 
 
+def test_paths_mean_the_same_on_every_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.bin").touch()
+    given = Build(
+        human=["h/*.parquet", "gs://bucket/h/", "/data/h"],
+        output="out",
+        ledger="../ledger",
+        detector=f"mine.bin#sha256={'0' * 64}",
+        expected_records={"h/a.jsonl": 3, "b.jsonl": 4},
+    )
+    build = with_absolute_paths(given)
+    here = str(tmp_path)
+    assert build.human == [f"{here}/h/*.parquet", "gs://bucket/h/", "/data/h"]
+    assert build.output == f"{here}/out"
+    assert build.cache_folder() == f"{here}/.synthfilter-cache"
+    assert build.ledger == f"{tmp_path.parent}/ledger"
+    assert build.detector == f"{here}/mine.bin#sha256={'0' * 64}"
+    assert build.expected_records == {f"{here}/h/a.jsonl": 3, "b.jsonl": 4}
+    assert build.previous is None
+    named = Build(human=["h"], output="out", detector="my.detectors:Mine")
+    assert with_absolute_paths(named).detector == "my.detectors:Mine"
+
+
 class Failing:
     """A pipeline whose runner fails."""
 
@@ -138,7 +163,7 @@ def test_what_a_runner_reports_becomes_one_line_of_ours(
     monkeypatch.setattr(remote.beam, "Pipeline", lambda options: Failing(told))
     options = make_runner_options("FlinkRunner", [], OURS)
     with pytest.raises(kind) as raised:
-        remote.run_build_on(remote.Build(human=["h"], output="out"), options)
+        remote.run_build_on(Build(human=["h"], output="out"), options)
     assert str(raised.value) == message
     assert exit_code(raised.value) == code
 

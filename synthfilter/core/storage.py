@@ -39,6 +39,11 @@ def is_local(path: str) -> bool:
     return "://" not in path
 
 
+def absolute(path: str) -> str:
+    """Returns the path so that it means the same from every folder."""
+    return os.path.abspath(os.path.expanduser(path)) if is_local(path) else path
+
+
 def join(folder: str, *parts: str) -> str:
     """Returns the path of something in a folder, on any filesystem."""
     return "/".join([folder.rstrip("/"), *parts])

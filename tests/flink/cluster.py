@@ -26,7 +26,7 @@ from typing import Any
 from tests.flink.fetch import Jars, fetch_jars
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CACHE = REPOSITORY / ".cache" / "flink"
+CACHE = Path(os.environ.get("SYNTHFILTER_FLINK", REPOSITORY / ".cache" / "flink"))
 HOST = "127.0.0.1"
 SLOTS = 2
 START_SECONDS = 60
@@ -38,7 +38,9 @@ _OPENED = (
     "java.base/java.util.concurrent.atomic java.base/java.util.concurrent.locks "
     "java.base/sun.nio.ch"
 ).split()
-JAVA = ["-Xmx512m", *(f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED)]
+# Short lives: less compiling, one thread of garbage collection.
+QUICK = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+JAVA = [*QUICK, *(f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED)]
 # All of it, which Flink's scripts would work out.
 _MEMORY = {
     "framework.heap.size": "128m",
@@ -138,6 +140,8 @@ class Cluster:
                 "taskmanager.bind-host": HOST,
                 "taskmanager.numberOfTaskSlots": SLOTS,
                 "taskmanager.cpu.cores": SLOTS,
+                # For each shuffle; a build has dozens at a time.
+                "taskmanager.network.sort-shuffle.min-buffers": 64,
                 **{f"taskmanager.memory.{key}": size for key, size in _MEMORY.items()},
             },
         )
@@ -149,7 +153,7 @@ class Cluster:
             f"--flink_master=http://{HOST}:{self.rest}",
             f"--flink_version={self.jars.flink.rpartition('.')[0]}",
             f"--flink_job_server_jar={self.jars.job_server}",
-            "--job_server_jvm_properties=-Xmx512m",
+            *(f"--job_server_jvm_properties={said}" for said in QUICK),
             f"--parallelism={SLOTS}",
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{self._pool}",
