@@ -9,6 +9,7 @@ import apache_beam  # noqa: F401
 logging.disable(logging.NOTSET)
 
 from synthfilter.build import Build
+from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.embed import Deduplicate, Mix, Score
 from synthfilter.embed_write import WriteShards
 from synthfilter.evaluate import Evaluate
@@ -25,7 +26,9 @@ __all__ = [
     "FastTextModelHandler",
     "Mix",
     "Score",
+    "ShortageError",
     "Sweep",
+    "UserError",
     "WriteShards",
     "__version__",
     "run_build",

@@ -53,7 +53,7 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
 def test_every_public_name_and_its_options_are_described(site: Path) -> None:
     page = text_of(site / "docs/api.html")
     for name in synthfilter.__all__:
-        assert name.startswith("_") or f"synthfilter.{name}(" in page, name
+        assert name.startswith("_") or f"synthfilter.{name}" in page, name
     # One of Mix's own, one that it has from its base, with its default.
     assert "fields (list[str])" in page
     assert re.search(r"unit \(str\) [^\n]*Default: 'words'", page)
