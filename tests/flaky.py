@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
         else:
-            self._send(fault.status, [("Content-Type", "application/xml")], fault.body)
+            self._send(fault.status, [("Content-Type", "application/json")], fault.body)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = _answer
 

@@ -20,7 +20,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import retry
 
 from synthfilter.core.errors import StoreDownError, UserError
-from synthfilter.core.stores import StoreFile, forget_buckets, reaching, telling
+from synthfilter.core.stores import LIST, StoreFile, forget_buckets, reaching, telling
 
 _DRAFT = ".part"
 _PIECE_BYTES = 1 << 22
@@ -73,7 +73,7 @@ def list_files(pattern: str) -> list[FileMetadata]:
       UserError: the pattern matches no file, or cannot be listed.
     """
     try:
-        with reaching("list", pattern):
+        with reaching(LIST, pattern):
             found = _match(pattern)
     except (OSError, BeamIOError, re.error) as error:
         raise UserError(f"cannot list {pattern!r}: {error}") from error
@@ -191,6 +191,7 @@ def staged(path: str) -> Iterator[Path]:
 
     Raises:
       OSError: it could not be written, or what is there afterwards is something else.
+      StoreError: an object store refused it, or failed at it five times.
     """
     if is_local(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -352,7 +353,7 @@ def sizes_below(folder: str) -> dict[str, int]:
     """Returns the bytes of all files below a folder by path, sorted."""
     if is_local(folder):
         return {path: os.lstat(path).st_size for path in list_below(folder)}
-    with reaching("list", folder):
+    with reaching(LIST, folder):
         matched = FileSystems.match([join(folder, "**")])[0].metadata_list
     return dict(sorted((entry.path, entry.size_in_bytes) for entry in matched))
 

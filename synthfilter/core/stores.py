@@ -30,6 +30,7 @@ _CLIENTS = {
     "urllib3",
 }
 _SAID_LENGTH = 200
+LIST = "list"
 
 
 class Answer(NamedTuple):
@@ -61,6 +62,12 @@ def _status(*codes: int) -> str:
     )
 
 
+_NO_BUCKET = Answer(
+    r"NoSuchBucket|specified bucket does not exist|InvalidBucketName"
+    r"|Invalid bucket name",
+    "there is no such bucket",
+    "check its name, or make it first",
+)
 _MISSING = Answer(r"NoSuchKey|No such object|" + _status(404), "it is not there", "")
 _DENIED = Answer(
     r"AccessDenied|AllAccessDisabled|AccountProblem|UserProjectMissing|" + _status(403),
@@ -84,7 +91,7 @@ ANSWERS = (
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     ),
     Answer(
-        r"Anonymous caller|DefaultCredentialsError|\b401\b.*anonymous",
+        r"Anonymous c|DefaultCredentialsError",
         "no credentials for Google Cloud were found",
         "run gcloud auth application-default login, or set "
         "GOOGLE_APPLICATION_CREDENTIALS",
@@ -101,12 +108,7 @@ ANSWERS = (
         "the bucket is in another region",
         "set AWS_DEFAULT_REGION to the bucket's",
     ),
-    Answer(
-        r"NoSuchBucket|specified bucket does not exist|InvalidBucketName"
-        r"|Invalid bucket name",
-        "there is no such bucket",
-        "check its name, or make it first",
-    ),
+    _NO_BUCKET,
     _DENIED,
     _MISSING,
     _BUSY,
@@ -166,29 +168,35 @@ def explain(error: Exception, tried: str, path: str) -> Exception | None:
         isinstance(error, OSError) or package in _CLIENTS
     ):
         return None
-    answer, said = _find_answer(error), _first_words(error)
+    answer, said = _find_answer(error), _first_words(_cause(error))
     if answer is None:
         return StoreError(f"cannot {tried} {path!r}: {said}")
-    if answer is _MISSING:
+    if answer is _MISSING and tried != LIST:
         return FileNotFoundError(f"{path}: {answer.came}")
+    if answer is _MISSING:
+        # Where there is nothing, a list is empty.
+        answer = _NO_BUCKET
     kind = StoreDownError if answer.passes else StoreError
     return kind(f"cannot {tried} {path!r}: {answer.came} ({said}); {answer.advice}")
 
 
 def _find_answer(error: Exception) -> Answer | None:
     """Returns the first kind of answer whose signs an error has."""
-    text = f"{type(error).__name__}: {error}"
+    cause = _cause(error)
+    text = f"{type(error).__name__}: {error}\n{type(cause).__name__}: {cause}"
     return next((found for found in ANSWERS if re.search(found.signs, text)), None)
+
+
+def _cause(error: Exception) -> Exception:
+    """Returns what the first file failed with, of an error about several."""
+    causes = [*(getattr(error, "exception_details", None) or {}).values()]
+    first = causes[0] if causes else None
+    return _cause(first) if isinstance(first, Exception) else error
 
 
 def _first_words(error: Exception) -> str:
     """Returns the beginning of what a client said, in one line."""
-    inner = next(iter((getattr(error, "exception_details", None) or {}).values()), None)
-    if isinstance(inner, Exception):
-        return _first_words(inner)
     said = getattr(error, "message", None) or str(error) or type(error).__name__
-    if inner is not None:
-        said = f"{said}: {inner}"
     return " ".join(str(said).split())[:_SAID_LENGTH]
 
 
@@ -206,9 +214,9 @@ def _check_bucket(bucket: str) -> None:
     from apache_beam.io.aws.clients.s3.boto3_client import Client
 
     place = f"s3://{bucket}/"
-    options = FileSystems.get_filesystem(place)._options
+    filesystem: Any = FileSystems.get_filesystem(place)
     try:
-        Client(options).client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+        Client(filesystem._options).client.list_objects_v2(Bucket=bucket, MaxKeys=1)
     except Exception as error:
         told = explain(error, "reach", place)
         if told is None:
