@@ -1,9 +1,9 @@
 """The `synthfilter` command.
 
-Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
-or file; 3 the set that was asked for cannot be made from what was read; 4 a check
-failed or an alarm fired (verify, diff, monitor, build --fail-on-drift), or a file that
-a build read is broken; 130 stopped.
+Exit codes: 0 done; 1 a defect of synthfilter or of the machine, or a store that did not
+answer; 2 a wrong option, path or file; 3 the set that was asked for cannot be made from
+what was read; 4 a check failed or an alarm fired (verify, diff, monitor,
+build --fail-on-drift), or a file that a build read is broken; 130 stopped.
 """
 
 import argparse
