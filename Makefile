@@ -87,8 +87,10 @@ audit: $(VENV)/installed
 # What needs Google's packages (0.9 GB): an environment of its own.
 test-dataflow:
 	$(PYTHON) -m venv .venv-gcp
-	.venv-gcp/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[gcp,test]'
-	.venv-gcp/bin/python -m pytest tests/test_graph.py tests/test_dataflow.py tests/test_pipelines.py
+	.venv-gcp/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[gcp,test]' \
+	  'gcp-storage-emulator>=2026.7'
+	.venv-gcp/bin/python -m pytest tests/test_graph.py tests/test_dataflow.py \
+	  tests/test_pipelines.py tests/test_google_store.py
 
 # Rebuilds the shipped detector: make model DATA='path/*.parquet'
 model: $(VENV)/installed

@@ -63,6 +63,7 @@ _PAGES = {
         "docs/true-share",
         "docs/mixture",
         "docs/outputs",
+        "docs/object-stores",
         "docs/inspecting",
         "docs/sweep",
         "docs/diversity",

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 
 from synthfilter import Build
 from synthfilter.core.errors import (
-    RunnerError,
-    ShortageError,
-    UserError,
+    OUR_ERRORS,
     exit_code,
 )
 from synthfilter.core.secrets import one_line
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = make_runner_options(ours.runner, flags, parser.flags())
         build: Build = make_options(Build, ours.config, vars(ours))
         run_build_on(build, options)
-    except (UserError, ShortageError, RunnerError) as error:
+    except OUR_ERRORS as error:
         print(f"pipelines/build.py: error: {one_line(str(error))}", file=sys.stderr)
         return exit_code(error)
     return 0

@@ -1,9 +1,9 @@
 """The `synthfilter` command.
 
-Exit codes: 0 done; 1 a defect of synthfilter or of the machine; 2 a wrong option, path
-or file; 3 the set that was asked for cannot be made from what was read; 4 a check
-failed or an alarm fired (verify, diff, monitor, build --fail-on-drift), or a file that
-a build read is broken; 130 stopped.
+Exit codes: 0 done; 1 a defect of synthfilter or of the machine, or a store that did not
+answer; 2 a wrong option, path or file; 3 the set that was asked for cannot be made from
+what was read; 4 a check failed or an alarm fired (verify, diff, monitor,
+build --fail-on-drift), or a file that a build read is broken; 130 stopped.
 """
 
 import argparse
@@ -20,8 +20,7 @@ from synthfilter.console import Reporter
 from synthfilter.core import storage
 from synthfilter.core.errors import (
     CHECK_FAILED,
-    RunnerError,
-    ShortageError,
+    OUR_ERRORS,
     UserError,
     exit_code,
 )
@@ -58,8 +57,9 @@ _JOBS: dict[str, tuple[type, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
-    # Beam logs what it then raises; people get one line instead.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    # Beam logs what it then raises, in part without a name; people get one line.
+    for name in ("apache_beam", None):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     options, unknown = make_parser().parse_known_args(arguments)
     if unknown and getattr(options, "runner", None) is None:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     storage.use_credentials()
     try:
         return options.run(options)
-    except (UserError, ShortageError, RunnerError, BeamIOError) as error:
+    except (*OUR_ERRORS, BeamIOError) as error:
         print(f"synthfilter: error: {one_line(str(error))}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
@@ -168,8 +168,6 @@ def _runner_options(options: argparse.Namespace) -> PipelineOptions | None:
         options.runner, options.runner_flags, options.parser.flags()
     )
     storage.use_credentials(found)
-    # Portable runners say what they then raise there.
-    logging.getLogger().setLevel(logging.CRITICAL)
     return found
 
 

@@ -18,7 +18,7 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from synthfilter.build import Build
 from synthfilter.console import Reporter, count
 from synthfilter.core import storage
-from synthfilter.core.errors import ShortageError, UserError
+from synthfilter.core.errors import OUR_ERRORS, UserError
 from synthfilter.inputs.blocks import InputFile, read_columns
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
 from synthfilter.outputs.manifest import claim_output, read_manifest
@@ -26,7 +26,7 @@ from synthfilter.outputs.manifest import claim_output, read_manifest
 # Below this much input, starting worker processes costs more than they save.
 _PARALLEL_BYTES = 400 << 20
 
-_OUR_ERRORS = {error.__name__: error for error in (UserError, ShortageError)}
+_OUR_ERRORS = {error.__name__: error for error in OUR_ERRORS}
 
 
 def default_workers(input_bytes: int) -> int:
@@ -105,7 +105,8 @@ def run_listed(
       reporter: Shows how far it is.
 
     Raises:
-      UserError, ShortageError: as raised in a worker, whatever the runner made of it.
+      UserError, ShortageError, StoreError: as raised in a worker, whatever the runner
+        made of it.
     """
     total = sum(file.bytes for file in inputs)
     workers = workers or default_workers(total)

@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import (
 
 from synthfilter.build import Build
 from synthfilter.core import storage
-from synthfilter.core.errors import RunnerError, ShortageError, UserError
+from synthfilter.core.errors import OUR_ERRORS, RunnerError, UserError
 from synthfilter.core.filesystems import is_installed
 from synthfilter.detection.detector import PIN
 from synthfilter.local import find_cause
@@ -79,7 +79,8 @@ def run_build_on(build: Build, options: PipelineOptions) -> bool:
     Returns whether it is done: it is not if the options say not to wait, or not to run.
 
     Raises:
-      UserError, ShortageError: as raised in a worker, whatever the runner made of it.
+      UserError, ShortageError, StoreError: as raised in a worker, whatever the runner
+        made of it.
       RunnerError: the runner or its machines failed.
     """
     asked = options.view_as(StandardOptions)
@@ -94,7 +95,7 @@ def run_build_on(build: Build, options: PipelineOptions) -> bool:
             result.wait_until_finish()
     except Exception as error:
         cause = find_cause(error)
-        if isinstance(cause, UserError | ShortageError) or runner == LOCAL_RUNNER:
+        if isinstance(cause, OUR_ERRORS) or runner == LOCAL_RUNNER:
             raise cause from error
         raise RunnerError(f"{runner} failed: {_last_line(error)}") from error
     return waits and not options.view_as(TestOptions).dry_run

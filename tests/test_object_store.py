@@ -93,6 +93,21 @@ def test_a_file_in_a_bucket_is_placed_over_another(bucket: str) -> None:
     assert storage.read_bytes(old) == b"newer"
 
 
+def test_a_ledger_in_a_bucket_knows_what_was_used(
+    bucket: str, inputs: Path, capsys: pytest.CaptureFixture
+) -> None:
+    ledger = f"{bucket}/used/ledger"
+    first = ["build", "--human", f"{bucket}/in/h/", "--output", f"{bucket}/used/a"]
+    assert main([*first, "--quiet", "--ledger", ledger]) == 0
+    again = [*first[:-1], f"{bucket}/used/b", "--max-uses", "1", "--cap-human"]
+    assert main([*again, "--quiet", "--ledger", ledger]) == 0
+    books = read_manifest(f"{bucket}/used/b")["books"]
+    assert (books["kept"], books["left_out"]["used_before"]) == (0, 300)
+    capsys.readouterr()
+    assert main(["ledger", "show", "--ledger", ledger]) == 0
+    assert "300" in capsys.readouterr().out
+
+
 def test_a_shard_that_is_gone_from_a_bucket_is_named(
     bucket: str, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -115,7 +130,7 @@ def test_a_mistake_about_a_bucket_is_one_line(
 ) -> None:
     wrong = {
         f"{bucket}/none/*.parquet": "no file matches",
-        "s3://another-bucket/x.parquet": "no file matches",
+        "s3://another-bucket/x.parquet": "there is no such bucket",
     }
     for path, message in wrong.items():
         assert main(["build", "--human", path, "--output", f"{bucket}/no"]) == 2

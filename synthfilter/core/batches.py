@@ -1,5 +1,6 @@
 """Arrow batches as Beam elements: the coder, and how facts are split and gathered."""
 
+import copyreg
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -42,7 +43,20 @@ class RecordBatchCoder(Coder):
         return pa.RecordBatch
 
 
+_CODER = RecordBatchCoder()
+
+
+def _decode(encoded: bytes) -> pa.RecordBatch:
+    return _CODER.decode(encoded)
+
+
+def _reduce(batch: pa.RecordBatch) -> tuple[Any, tuple[bytes]]:
+    return _decode, (_CODER.encode(batch),)
+
+
 registry.register_coder(pa.RecordBatch, RecordBatchCoder)
+# Runners pickle what they do not look at, as Dataflow's does what all workers get.
+copyreg.pickle(pa.RecordBatch, _reduce)  # type: ignore[arg-type]
 
 
 def concat_batches(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -16,12 +17,16 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.utils import retry
 
-from synthfilter.core.errors import UserError
-from synthfilter.core.filesystems import check_filesystem
+from synthfilter.core.errors import StoreDownError, UserError
+from synthfilter.core.stores import LIST, StoreFile, forget_buckets, reaching, telling
 
 _DRAFT = ".part"
 _PIECE_BYTES = 1 << 22
+# An upload is tried so often again, after 2, 4, 8 and 16 seconds or a little less.
+_UPLOADS = 4
+_LOGGER = logging.getLogger(__name__)
 
 
 def use_credentials(options: PipelineOptions | None = None) -> None:
@@ -32,6 +37,7 @@ def use_credentials(options: PipelineOptions | None = None) -> None:
         from where each store's own tools look for it. A pipeline sets its own options.
     """
     FileSystems.set_options(PipelineOptions([]) if options is None else options)
+    forget_buckets()
 
 
 def is_local(path: str) -> bool:
@@ -66,9 +72,9 @@ def list_files(pattern: str) -> list[FileMetadata]:
     Raises:
       UserError: the pattern matches no file, or cannot be listed.
     """
-    check_filesystem(pattern)
     try:
-        found = _match(pattern)
+        with reaching(LIST, pattern):
+            found = _match(pattern)
     except (OSError, BeamIOError, re.error) as error:
         raise UserError(f"cannot list {pattern!r}: {error}") from error
     if not found:
@@ -152,14 +158,15 @@ def _one_of(brackets: str) -> str:
 
 def exists(path: str) -> bool:
     """Returns whether there is a file or folder."""
-    check_filesystem(path)
-    return FileSystems.exists(path)
+    with reaching("look for", path):
+        return FileSystems.exists(path)
 
 
 def open_raw(path: str) -> Any:
     """Opens a file for reading its bytes as they are, compressed or not."""
-    check_filesystem(path)
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    with reaching("open", path):
+        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return file if is_local(path) else StoreFile(file, path)
 
 
 def read_bytes(path: str) -> bytes:
@@ -184,6 +191,7 @@ def staged(path: str) -> Iterator[Path]:
 
     Raises:
       OSError: it could not be written, or what is there afterwards is something else.
+      StoreError: an object store refused it, or failed at it five times.
     """
     if is_local(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -232,22 +240,34 @@ def _sync_folder(folder: str) -> None:
         os.close(handle)
 
 
+@retry.with_exponential_backoff(
+    num_retries=_UPLOADS,
+    initial_delay_secs=2,
+    retry_filter=lambda error: isinstance(error, StoreDownError),
+    logger=_LOGGER.info,
+)
 def _upload(draft: Path, path: str) -> None:
     """Copies a local file to another filesystem; half of it is never left there."""
     sent = hashlib.sha256()
-    remote = _create(path)
+    with reaching("write", path):
+        remote = FileSystems.create(
+            path, compression_type=CompressionTypes.UNCOMPRESSED
+        )
     try:
         with draft.open("rb") as file:
             while piece := file.read(_PIECE_BYTES):
                 sent.update(piece)
-                remote.write(piece)
+                with telling("write", path):
+                    remote.write(piece)
     except BaseException:
         # Closing a half-written object publishes it.
-        remote.close()
+        with telling("write", path):
+            remote.close()
         delete([path])
         raise
     # Where this fails nothing was published; what was there before still is.
-    remote.close()
+    with telling("write", path):
+        remote.close()
     with open_raw(path) as file:
         found, _ = hash_stream(file)
     if found != sent.hexdigest():
@@ -276,7 +296,11 @@ def place(source: str, path: str) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         _rename(Path(source), path)
     else:
-        FileSystems.copy([source], [path])
+        with reaching("copy a file to", path):
+            # Beam's S3 returns errors that its Google Cloud Storage raises.
+            for *_, error in FileSystems.copy([source], [path]) or ():
+                if error is not None:
+                    raise error
 
 
 def write_bytes(path: str, data: Any) -> None:
@@ -289,12 +313,8 @@ def delete(paths: Sequence[str]) -> None:
     """Deletes files; one that is not there is fine."""
     present = [path for path in paths if exists(path)]
     if present:
-        FileSystems.delete(present)
-
-
-def _create(path: str) -> Any:
-    check_filesystem(path)
-    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        with telling("delete", present[0]):
+            FileSystems.delete(present)
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
@@ -333,8 +353,8 @@ def sizes_below(folder: str) -> dict[str, int]:
     """Returns the bytes of all files below a folder by path, sorted."""
     if is_local(folder):
         return {path: os.lstat(path).st_size for path in list_below(folder)}
-    check_filesystem(folder)
-    matched = FileSystems.match([join(folder, "**")])[0].metadata_list
+    with reaching(LIST, folder):
+        matched = FileSystems.match([join(folder, "**")])[0].metadata_list
     return dict(sorted((entry.path, entry.size_in_bytes) for entry in matched))
 
 

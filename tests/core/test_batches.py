@@ -1,3 +1,4 @@
+import pickle
 from collections.abc import Iterable
 
 import apache_beam as beam
@@ -131,3 +132,11 @@ def test_batches_cross_a_shuffle_in_our_coding(monkeypatch: pytest.MonkeyPatch) 
         )
         assert_that(sums, equal_to([(0, 24), (1, 21)]))
     assert sum(encoded) >= 15
+
+
+def test_a_pickled_slice_holds_its_own_rows_alone() -> None:
+    whole = pa.record_batch({"id": pa.array(range(100_000))})
+    part = whole.slice(70_000, 3)
+    pickled = pickle.dumps(part)
+    assert pickle.loads(pickled).equals(part)
+    assert len(pickled) < 1000
