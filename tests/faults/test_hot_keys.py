@@ -12,8 +12,11 @@ import pytest
 from synthfilter.core import schema
 from synthfilter.core.schema import Reason
 from synthfilter.decisions.decide import settle_copies
-from synthfilter.decisions.near import candidate_pairs, resolve_greedily
-from synthfilter.near import MAX_BUCKET
+from synthfilter.decisions.near import (
+    MAX_BUCKET,
+    candidate_pairs,
+    resolve_greedily,
+)
 
 BOILERPLATE = "please read the terms of use of this site before you go on to " * 2
 
