@@ -387,7 +387,7 @@ def describe_capped(near_copies: Mapping[str, Any] | None) -> list[str]:
         return []
     return [
         f"near copies: {count(capped, 'document')} not compared with all candidates, "
-        "too many of which are alike; some near copies may be left"
+        "which are too many and not alike; some near copies may be left"
     ]
 
 

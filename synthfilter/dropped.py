@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from synthfilter.core import schema
 from synthfilter.core.batches import column, concat_batches, with_values
-from synthfilter.core.hashing import mix
+from synthfilter.core.hashing import find_sorted, mix
 from synthfilter.core.schema import Reason
 from synthfilter.decisions import near
 
@@ -41,21 +41,22 @@ def may_drop(rank: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return ~(reference[rows].all(axis=1) | core[rows].all(axis=1))
 
 
-def drop_pairs(
-    read: pa.RecordBatch, rows: np.ndarray, similarity: np.ndarray, threshold: float
-) -> pa.RecordBatch:
-    """Returns the `DROPPED` rows of documents; see `near.resolve_greedily`.
-
-    Args:
-      read: Order, rank and content hash of each.
-      rows: Pairs of them [pairs, 2].
-      similarity: Of each pair.
-      threshold: Least similarity of near copies.
-    """
+def places(read: pa.RecordBatch) -> np.ndarray:
+    """Returns the place of each document by order and rank: the best has 0."""
     order, rank = column(read, schema.ORDER), column(read, schema.RANK)
     place = np.empty(len(order), np.int64)
     place[np.lexsort([mix(order), rank])] = np.arange(len(order))
-    found = near.resolve_greedily(rows, similarity, place, threshold)
+    return place
+
+
+def drop_rows(read: pa.RecordBatch, found: near.Resolution) -> pa.RecordBatch:
+    """Returns the `DROPPED` rows of documents.
+
+    Args:
+      read: Order, rank and content hash of each.
+      found: Which of them go, and for which.
+    """
+    order, rank = column(read, schema.ORDER), column(read, schema.RANK)
     reference = rank < schema.RANK_CORE
     reason = np.where(
         reference[found.kept], Reason.REFERENCE_COPY, Reason.NEAR_COPY
@@ -88,11 +89,3 @@ def mark_dropped(
     rows = np.flatnonzero((at >= 0) & alive)
     told = [name for name in DROPPED.names if name != schema.ORDER]
     return with_values(settled, rows, {n: column(gone, n)[at[rows]] for n in told})
-
-
-def find_sorted(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Returns where each wanted value is among sorted ones, -1 where it is not."""
-    if not len(values):
-        return np.full(len(wanted), -1)
-    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
-    return np.where(values[at] == wanted, at, -1)

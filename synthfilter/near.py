@@ -1,16 +1,16 @@
 """Near copies as Beam steps: which of the documents that are left go, and for which.
 
-    rows by block -> bands of signatures -> pairs -> groups -> shingles -> dropped
+    rows by block -> bands of signatures -> pairs -> shingles -> alike -> dropped
 
 Signatures come from sidecars. Only documents that share a band with another are read
-again, and each group of such documents is compared and resolved in one place.
+again. Pairs are compared in many places (`near_groups`), and decided in one
+(`near_rounds`).
 """
 
 import copy
 import functools
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import apache_beam as beam
 import numpy as np
@@ -19,72 +19,37 @@ from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from synthfilter.core import progress, schema
+from synthfilter.core import schema
 from synthfilter.core.batches import (
     Keyed,
     column,
     concat_batches,
     split_by_key,
 )
-from synthfilter.core.hashing import distinct, hash_texts, mix
 from synthfilter.core.schema import Reason
-from synthfilter.core.text import normalise
 from synthfilter.decisions import near
-from synthfilter.decisions.minhash import (
-    Bands,
-    Shingles,
-    band_keys,
-    choose_bands,
-    shingle_hashes,
-)
+from synthfilter.decisions.minhash import Bands, band_keys, choose_bands
 from synthfilter.decisions.repeated import RepeatedKeys
-from synthfilter.dropped import drop_pairs, find_sorted, mark_dropped, may_drop
+from synthfilter.dropped import mark_dropped
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.documents import read_documents
 from synthfilter.inputs.sidecars import load_signatures
-
-MAX_BUCKET = 256
-"""Documents of one band that all others of it are compared with."""
-MAX_GROUP = 1 << 18
-"""Documents of one group of candidates that are compared; more are counted."""
-
-# Pairs of several partitions that are held before doubles among them go.
-_WAITING_PAIRS = 1 << 22
+from synthfilter.near_groups import (
+    FIRST,
+    SECOND,
+    Compared,
+    compare_cell,
+    gather_read,
+    group_pairs,
+    read_candidates,
+    read_hubs,
+)
+from synthfilter.near_rounds import resolve_near_copies
 
 KEY = "key"
-FIRST = "first"
-SECOND = "second"
-SHINGLES = "shingles"
 
 _WHERE = pa.schema(
     [(schema.ROW, pa.int32()), (schema.ORDER, pa.uint64()), (schema.RANK, pa.uint64())]
 )
-READ = pa.schema(
-    [
-        (schema.ORDER, pa.uint64()),
-        (schema.RANK, pa.uint64()),
-        (schema.CONTENT_HI, pa.uint64()),
-        (schema.CONTENT_LO, pa.uint64()),
-        # Their upper halves: two texts of 1,000 words share one by chance in 10,000.
-        (SHINGLES, pa.large_list(pa.uint32())),
-    ]
-)
-
-
-class Groups(NamedTuple):
-    """The documents that are to be compared, and with which.
-
-    Attributes:
-      order: Their places in the order, which stand for them; uint64, sorted.
-      partition: int64, where each is compared.
-      pairs: Rows of `order` [pairs, 2].
-      capped: How many documents were not compared with all that they might have been.
-    """
-
-    order: np.ndarray
-    partition: np.ndarray
-    pairs: np.ndarray
-    capped: int
 
 
 def drop_near_copies(
@@ -137,17 +102,37 @@ def drop_near_copies(
         | "FindPairs" >> beam.Map(find_pairs)
     )
     groups = start | "GroupPairs" >> beam.Map(group_pairs, AsIter(pairs), partitions)
-    dropped = (
+    hubs = by_block | "ReadHubs" >> beam.FlatMap(
+        read_hubs, AsDict(blocks), AsSingleton(groups), shingle_words
+    )
+    hubs = start | "GatherHubs" >> beam.Map(gather_read, AsIter(hubs))
+    compared = (
         by_block
         | "ReadCandidates"
         >> beam.FlatMap(
-            read_candidates, AsDict(blocks), AsSingleton(groups), shingle_words, beats
-        ).with_output_types(Keyed)
-        | "SameGroup" >> beam.GroupByKey()
-        | "Resolve" >> beam.Map(resolve_group, AsSingleton(groups), threshold)
+            read_candidates,
+            AsDict(blocks),
+            AsSingleton(groups),
+            AsSingleton(hubs),
+            threshold,
+            shingle_words,
+            beats,
+        ).with_output_types(Compared)
+        | "SameCell" >> beam.GroupByKey()
+        | "CompareCell" >> beam.Map(compare_cell, AsSingleton(groups), threshold)
     )
+    resolved = start | "Resolve" >> beam.Map(
+        resolve_near_copies,
+        AsIter(compared),
+        AsSingleton(groups),
+        AsDict(blocks),
+        signatures_path,
+        threshold,
+        shingle_words,
+    )
+    dropped = resolved | "Dropped" >> beam.Map(lambda found: found[0])
     marked = settled | "DropNearCopies" >> beam.Map(mark_dropped, AsIter(dropped))
-    return marked, groups | "CountCapped" >> beam.Map(lambda found: found.capped)
+    return marked, resolved | "CountApart" >> beam.Map(lambda found: found[1])
 
 
 def left_by_block(
@@ -248,127 +233,19 @@ def split_bands(
 def find_pairs(
     element: tuple[int, Iterable[pa.RecordBatch]],
 ) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Returns `(pairs, capped)` of the documents that share a band."""
+    """Returns pairs of the documents that share a band, and those not in all pairs."""
     rows = concat_batches(element[1])
     found = near.candidate_pairs(
         column(rows, KEY),
         column(rows, schema.ORDER),
-        MAX_BUCKET,
+        near.MAX_BUCKET,
         column(rows, schema.RANK),
     )
     return pair_batches(found)
 
 
 def pair_batches(found: near.Candidates) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Returns pairs and capped documents as batches."""
+    """Returns pairs and crowded documents as batches."""
     pairs = {FIRST: found.pairs[:, 0], SECOND: found.pairs[:, 1]}
-    capped = {schema.ORDER: found.capped}
-    return pa.RecordBatch.from_pydict(pairs), pa.RecordBatch.from_pydict(capped)
-
-
-def group_pairs(
-    _: None,
-    found: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]],
-    partitions: int,
-) -> Groups:
-    """Returns the groups of documents that pairs tie together."""
-    capped: list[np.ndarray] = []
-    pairs, more = np.zeros((0, 2), np.uint64), list[np.ndarray]()
-    waiting = 0
-    for batch, left in found:
-        capped = [distinct([*capped, column(left, schema.ORDER)])]
-        more.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
-        waiting += len(more[-1])
-        # Two documents may share bands in several partitions: those of a boilerplate
-        # in most of them.
-        if waiting > max(len(pairs), _WAITING_PAIRS):
-            pairs, more, waiting = _distinct_rows([pairs, *more]), [], 0
-    pairs = _distinct_rows([pairs, *more])
-    order, rows = np.unique(pairs, return_inverse=True)
-    rows = rows.reshape(-1, 2)
-    group = near.connected_components(rows)[1]
-    size = np.bincount(group)
-    place = np.empty(len(order), np.int64)
-    inside = np.lexsort([mix(order), group])
-    place[inside] = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
-    beyond = place >= MAX_GROUP
-    rows = rows[~beyond[rows].any(axis=1)]
-    left_out = distinct([*capped, order[beyond]])
-    return Groups(order, group % partitions, rows, len(left_out))
-
-
-def _distinct_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the distinct rows of arrays with two columns, sorted."""
-    rows = np.concatenate(parts)
-    rows = rows[np.lexsort([rows[:, 1], rows[:, 0]])]
-    changed = np.ones(len(rows), bool)
-    changed[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return rows[changed]
-
-
-def read_candidates(
-    element: tuple[int, Iterable[pa.RecordBatch]],
-    blocks: Mapping[int, Block],
-    groups: Groups,
-    shingle_words: int,
-    beats: Optional[str],
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yields `(partition, shingles)` of the documents of a block that have a pair."""
-    began = time.thread_time()
-    key, batches = element
-    where = concat_batches(batches)
-    at = find_sorted(groups.order, column(where, schema.ORDER))
-    where = where.filter(pa.array(at >= 0))
-    if not where.num_rows:
-        return
-    where = where.sort_by(schema.ROW)
-    at = find_sorted(groups.order, column(where, schema.ORDER))
-    partition = groups.partition[at]
-    rows = column(where, schema.ROW).astype(np.int64)
-    begin = 0
-    for documents in read_documents(blocks[key], (schema.TEXT,), rows):
-        part = slice(begin, begin + documents.num_rows)
-        begin = part.stop
-        told = where.slice(part.start, documents.num_rows)
-        yield from split_by_key(
-            _shingled(documents.column(schema.TEXT), told, shingle_words),
-            partition[part],
-        )
-    seconds = time.thread_time() - began
-    progress.beat(beats, "compare", 1, blocks[key].bytes, seconds=seconds)
-
-
-def _shingled(text: pa.Array, where: pa.RecordBatch, words: int) -> pa.RecordBatch:
-    """Returns `READ` rows of documents."""
-    normal = normalise(text)
-    hi, lo = hash_texts(normal)
-    hashes, offsets = shingle_hashes(normal, words)
-    upper = (hashes >> np.uint64(32)).astype(np.uint32)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(upper))
-    told = [where.column(schema.ORDER), where.column(schema.RANK)]
-    return pa.RecordBatch.from_arrays(
-        [*told, pa.array(hi), pa.array(lo), lists], schema=READ
-    )
-
-
-def resolve_group(
-    element: tuple[int, Iterable[pa.RecordBatch]], groups: Groups, threshold: float
-) -> pa.RecordBatch:
-    """Returns the `DROPPED` rows of a partition; see `drop_pairs`."""
-    partition, batches = element
-    read = concat_batches(batches)
-    read = read.take(pa.array(np.argsort(column(read, schema.ORDER))))
-    order = column(read, schema.ORDER)
-    # Documents of a group are all in one partition.
-    mine = groups.pairs[groups.partition[groups.pairs[:, 0]] == partition]
-    rows = np.searchsorted(order, groups.order[mine])
-    rows = rows[may_drop(column(read, schema.RANK), rows)]
-    similarity = near.true_similarity(shingles_of(read), rows)
-    return drop_pairs(read, rows, similarity, threshold)
-
-
-def shingles_of(read: pa.RecordBatch) -> Shingles:
-    """Returns the shingles of `READ` rows."""
-    lists = read.column(SHINGLES)
-    offsets = lists.offsets.to_numpy()
-    return Shingles(lists.flatten().to_numpy(), offsets - offsets[0])
+    crowded = {schema.ORDER: found.crowded}
+    return pa.RecordBatch.from_pydict(pairs), pa.RecordBatch.from_pydict(crowded)

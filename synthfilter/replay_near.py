@@ -11,16 +11,23 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from synthfilter import near
+from synthfilter import near as search
 from synthfilter.core import schema
-from synthfilter.core.batches import column, concat_batches
-from synthfilter.core.hashing import distinct, order_hash
+from synthfilter.core.batches import column
+from synthfilter.core.hashing import distinct, find_sorted, order_hash
 from synthfilter.core.schema import Reason
+from synthfilter.decisions import near
 from synthfilter.decisions.minhash import Shingles, choose_bands
-from synthfilter.decisions.near import Candidates, candidate_pairs, true_similarity
+from synthfilter.decisions.near import (
+    Candidates,
+    candidate_pairs,
+    resolve_in_rounds,
+    true_similarity,
+)
 from synthfilter.decisions.repeated import RepeatedKeys
-from synthfilter.dropped import drop_pairs, find_sorted, mark_dropped, may_drop
+from synthfilter.dropped import drop_rows, mark_dropped, may_drop, places
 from synthfilter.inputs.blocks import Block
+from synthfilter.near_groups import gather_read, read_shingles, shingles_of
 from synthfilter.replay import Corpus
 
 _NONE = np.zeros(0, np.uint64)
@@ -120,19 +127,14 @@ class NearCopies:
         shingle_words: int,
     ) -> Shingles:
         """Returns the shingles of the texts, and keeps their content hashes."""
-        one = np.zeros(len(self._order), np.int64)
-        groups = near.Groups(self._order, one, np.zeros((0, 2), np.int64), 0)
-        read = [
+        read = (
             part
             for element in where
-            for _, part in near.read_candidates(
-                element, blocks, groups, shingle_words, None
-            )
-        ]
-        rows = concat_batches([pa.RecordBatch.from_pylist([], schema=near.READ), *read])
-        rows = rows.take(pa.array(np.argsort(column(rows, schema.ORDER))))
+            for part in read_shingles(element, blocks, self._order, shingle_words)
+        )
+        rows = gather_read(None, read)
         self._content = rows.select([schema.CONTENT_HI, schema.CONTENT_LO])
-        return near.shingles_of(rows)
+        return shingles_of(rows)
 
     def drop(
         self, settled: pa.RecordBatch, similarity: float
@@ -146,27 +148,19 @@ class NearCopies:
           similarity: Least similarity; one of those named at first.
         """
         alive, rank = self._rank(settled)
-        found = self._candidates[similarity]
-        pairs = found.pairs[alive[found.pairs].all(axis=1)]
-        mine = found.text[alive[found.text]]
-        crowded = near.pair_batches(
-            candidate_pairs(
-                found.key[alive[found.text]],
-                self._order[mine],
-                near.MAX_BUCKET,
-                rank[mine],
-            )
-        )
-        few = near.pair_batches(Candidates(self._order[pairs], _NONE))
-        groups = near.group_pairs(None, [few, crowded], 1)
-        rows = np.searchsorted(self._order, groups.order[groups.pairs])
-        rows = rows[may_drop(rank, rows)]
         read = pa.RecordBatch.from_arrays(
             [pa.array(self._order), pa.array(rank), *self._content.columns],
             names=[schema.ORDER, schema.RANK, *self._content.schema.names],
         )
-        gone = drop_pairs(read, rows, self.similarity(rows), similarity)
-        return mark_dropped(settled, [gone]), groups.capped
+        place = places(read)
+        found = self._candidates[similarity]
+        crowd = _Crowd(self, found, rank, place, alive)
+        few = found.pairs[alive[found.pairs].all(axis=1)]
+        pairs = np.concatenate([few[may_drop(rank, few)], crowd.first.pairs])
+        gone, crowded = resolve_in_rounds(
+            pairs, self.similarity(pairs), place, similarity, crowd
+        )
+        return mark_dropped(settled, [drop_rows(read, gone)]), len(crowded)
 
     def _rank(self, settled: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
         """Returns which texts are still in, and the best rank of each."""
@@ -198,6 +192,44 @@ class NearCopies:
         return self._similarity[np.searchsorted(self._known, code)]
 
 
+class _Crowd:
+    """Pairs of those texts that share a band with too many others.
+
+    Args:
+      texts: All texts.
+      found: Which of them to compare.
+      rank: Of each text.
+      place: Of each by order and rank.
+      alive: Which of them are still in.
+    """
+
+    def __init__(
+        self,
+        texts: NearCopies,
+        found: Banded,
+        rank: np.ndarray,
+        place: np.ndarray,
+        alive: np.ndarray,
+    ) -> None:
+        """Finds the first pairs."""
+        self.similarity = texts.similarity
+        self._found, self._rank, self._place = found, rank, place
+        self.first = self._among(alive)
+        self._crowded = np.zeros(len(alive), bool)
+        self._crowded[self.first.crowded] = True
+
+    def candidates(self, kept: np.ndarray) -> Candidates:
+        """Returns pairs of those of the crowd that are kept."""
+        return self._among(kept & self._crowded)
+
+    def _among(self, texts: np.ndarray) -> Candidates:
+        mine = texts[self._found.text]
+        text = self._found.text[mine]
+        key = self._found.key[mine]
+        found = candidate_pairs(key, text, near.MAX_BUCKET, self._place[text])
+        return Candidates(found.pairs[may_drop(self._rank, found.pairs)], found.crowded)
+
+
 def find_candidates(
     where: Sequence[tuple[int, list[pa.RecordBatch]]],
     blocks: Mapping[int, Block],
@@ -216,14 +248,14 @@ def find_candidates(
     texts = sum(part.num_rows for _, parts in where for part in parts)
     sketch = RepeatedKeys(texts * bands.bands)
     for element in where:
-        sketch.add(near.cut_bands(element, blocks, signatures_path, bands)[1])
+        sketch.add(search.cut_bands(element, blocks, signatures_path, bands)[1])
     sketch.settled()
     key, order = [_NONE], [_NONE]
     for element in where:
-        for _, part in near.split_bands(
+        for _, part in search.split_bands(
             element, blocks, signatures_path, bands, sketch, 1
         ):
-            key.append(column(part, near.KEY))
+            key.append(column(part, search.KEY))
             order.append(column(part, schema.ORDER))
     return part_candidates(np.concatenate(key), np.concatenate(order))
 

@@ -24,7 +24,7 @@ from synthfilter.core.batches import (
     split_by_key,
     with_values,
 )
-from synthfilter.core.hashing import distinct, hash_texts
+from synthfilter.core.hashing import distinct, find_sorted, hash_texts
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.core.uses import (
     FACTS_OF_USE,
@@ -38,7 +38,7 @@ from synthfilter.core.uses import (
 from synthfilter.decisions import decide, lineage, near_uses, reuse
 from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
 from synthfilter.decisions.reuse import Rule, Uses
-from synthfilter.dropped import DROPPED, find_sorted, mark_dropped
+from synthfilter.dropped import DROPPED, mark_dropped
 from synthfilter.identity import BuildIdentity, build_number
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_signatures

@@ -20,14 +20,6 @@ def settled_rows(*rows: dict[str, Any]) -> pa.RecordBatch:
     )
 
 
-@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
-def test_values_are_found_where_they_are(values: list[int], wanted: list[int]) -> None:
-    values = sorted(set(values))
-    found = module.find_sorted(np.array(values, int), np.array(wanted, int))
-    where = {value: place for place, value in enumerate(values)}
-    assert found.tolist() == [where.get(value, -1) for value in wanted]
-
-
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.sampled_from([0, 0, 9])), max_size=12),
     st.sets(st.integers(0, 8)),

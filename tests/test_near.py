@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from synthfilter import annotate, build, near
+from synthfilter import annotate, build, near, near_groups, near_rounds
 from synthfilter.core import schema
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.schema import RANK_OTHERS, Origin, Reason
+from synthfilter.decisions import near as decisions_near
 from synthfilter.decisions.minhash import (
     Bands,
     band_keys,
@@ -26,11 +25,7 @@ from synthfilter.decisions.repeated import RepeatedKeys
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import UNREADABLE, _unreadable
 from synthfilter.inputs.sidecars import save_signatures
-
-# As they are found: the lower document first.
-PAIRS = st.lists(st.sets(st.integers(0, 20), min_size=2, max_size=2), max_size=25).map(
-    lambda pairs: [tuple(sorted(pair)) for pair in pairs]
-)
+from synthfilter.near_groups import NO_ALIKE
 
 
 def prose(number: int, count: int = 80) -> list[str]:
@@ -310,73 +305,46 @@ def test_in_a_chain_of_near_copies_nothing_goes_for_one_that_is_gone(workshop) -
     assert 100 <= books["kept"] <= 150
 
 
+def crowds() -> list[str]:
+    """Texts of which 40 are alike, 12 are like those, and six are copies of others."""
+    words = prose(1)
+    texts = [edited(words, 1, i) for i in range(40)]
+    texts += [edited(words, 9, i) for i in range(12)]
+    for i in range(2):
+        texts += [edited(edited(words, 9, i), 2, 90 + 10 * i + j) for j in range(3)]
+    return [" ".join(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "partners"), [(2, 1024), (2, 5), (256, 1), (256, 9)]
+)
+def test_of_a_crowd_that_is_alike_goes_what_goes_when_all_are_compared(
+    workshop, monkeypatch: pytest.MonkeyPatch, bucket: int, partners: int
+) -> None:
+    workshop.write("human/h", crowds(), 9)
+    first = workshop.build("all", near_duplicates=0.7)
+    monkeypatch.setattr(decisions_near, "MAX_BUCKET", bucket)
+    monkeypatch.setattr(near_groups, "MAX_PARTNERS", partners)
+    assert workshop.build("crowd", near_duplicates=0.7) == first
+    assert first["near_copies"]["not_compared_with_all"] == 0
+    assert 2 < first["books"]["kept"] < 20
+
+
 def test_documents_that_were_not_compared_with_all_are_counted_and_told(
     workshop, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    words = prose(1)
-    workshop.write("human/h", [" ".join(edited(words, 1, i)) for i in range(30)])
-    manifest = workshop.build("all", near_duplicates=0.7)
+    shared = prose(1, 50)
+    # They share a band, and none is a near copy of another.
+    texts = [" ".join([*shared, *prose(100 + i, 30)]) for i in range(30)]
+    workshop.write("human/h", texts)
+    manifest = workshop.build("all", near_duplicates=0.6)
     assert manifest["near_copies"]["not_compared_with_all"] == 0
-    assert manifest["books"]["kept"] == 1
-    monkeypatch.setattr(near, "MAX_BUCKET", 2)
-    capped = workshop.build("bucket", near_duplicates=0.7)
-    # All are compared with the best, which is in every bucket.
-    assert capped["near_copies"]["not_compared_with_all"] >= 28
-    assert capped["books"]["kept"] == 1
-    monkeypatch.setattr(near, "MAX_GROUP", 12)
-    grouped = workshop.build("group", near_duplicates=0.7)
-    assert grouped["near_copies"]["not_compared_with_all"] >= 18
-    assert 1 <= grouped["books"]["kept"] <= 19
+    assert manifest["books"]["kept"] == 30
+    monkeypatch.setattr(decisions_near, "MAX_BUCKET", 2)
+    crowded = workshop.build("bucket", near_duplicates=0.6)
+    assert 20 <= crowded["near_copies"]["not_compared_with_all"] <= 30
+    assert crowded["books"]["kept"] == 30
     assert capsys.readouterr().out == ""
-
-
-def found_pairs(
-    pairs: list[tuple[int, int]], capped: tuple[int, ...] = ()
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    ends = np.array(pairs, np.uint64).reshape(-1, 2)
-    return (
-        pa.RecordBatch.from_pydict({"first": ends[:, 0], "second": ends[:, 1]}),
-        pa.RecordBatch.from_pydict({"order": np.array(capped, np.uint64)}),
-    )
-
-
-@given(PAIRS, st.integers(1, 4), st.data())
-def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
-    pairs, partitions, data
-) -> None:
-    cut = data.draw(st.integers(0, len(pairs)))
-    # Documents may share bands in several parts.
-    parts = [found_pairs(pairs, (3, 5)), found_pairs(pairs[:cut], (5, 7))]
-    whole = near.group_pairs(None, parts[:1], partitions)
-    found = near.group_pairs(None, iter(parts[::-1]), partitions)
-    assert found.capped == 3
-    assert found.order.tolist() == sorted({end for pair in pairs for end in pair})
-    assert (found.partition == whole.partition).all()
-    assert (found.pairs == whole.pairs).all()
-    assert {frozenset(pair) for pair in found.order[found.pairs].tolist()} == {
-        frozenset(pair) for pair in pairs
-    }
-    assert len(found.pairs) == len({frozenset(pair) for pair in pairs})
-    assert set(found.partition.tolist()) <= set(range(partitions))
-    apart = found.partition[found.pairs]
-    assert (apart[:, 0] == apart[:, 1]).all()
-
-
-@given(PAIRS, st.integers(1, 5))
-def test_of_a_large_group_the_first_are_compared_and_the_others_counted(
-    pairs, most
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "MAX_GROUP", most)
-        found = near.group_pairs(None, [found_pairs(pairs)], 3)
-    whole = near.group_pairs(None, [found_pairs(pairs)], 1 << 40)
-    _, size = np.unique(whole.partition, return_counts=True)
-    assert found.capped == np.maximum(size - most, 0).sum()
-    named, used = np.unique(whole.partition[found.pairs], return_counts=True)
-    for group in named.tolist():
-        mine = found.pairs[whole.partition[found.pairs[:, 0]] == group]
-        assert len(np.unique(mine)) <= most
-    assert len(used) == len(named)
 
 
 def block_of(rows: int) -> Block:
@@ -429,7 +397,7 @@ def test_documents_are_known_by_the_bands_that_others_have_too(tmp_path: Path) -
         assert {key % 3 for key in batch.column("key").to_pylist()} == {part}
 
 
-def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
+def test_what_is_dropped_depends_on_who_is_a_reference() -> None:
     def document(order: int, rank: int, shingles: range) -> dict[str, Any]:
         rank += RANK_OTHERS if order < 90 else 0
         return {
@@ -437,6 +405,8 @@ def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
             "rank": rank,
             "content_hi": order,
             "content_lo": order,
+            "block": 7,
+            "row": order,
             "shingles": [*shingles],
         }
 
@@ -447,12 +417,19 @@ def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
         document(91, 0, range(100, 190)),
         document(92, 0, range(101, 190)),
     ]
-    pairs = [(10, 11), (12, 91), (91, 92), (12, 92), (11, 12)]
-    groups = near.group_pairs(None, [found_pairs(pairs)], 1)
+    pairs = np.array([(10, 11), (11, 12), (12, 91), (12, 92), (91, 92)], np.uint64)
+    none = np.zeros(0, np.uint64)
+    batches = near.pair_batches(decisions_near.Candidates(pairs, none))
+    groups = near_groups.group_pairs(None, [batches], 1)
     read = [
-        pa.RecordBatch.from_pylist([row], schema=near.READ) for row in documents[::-1]
+        (pa.RecordBatch.from_pylist([row], schema=near_groups.READ), NO_ALIKE)
+        for row in documents[::-1]
     ]
-    found = near.resolve_group((0, read), groups, 0.8).to_pylist()
+    compared = near_groups.compare_cell((0, read), groups, 0.8)
+    rows, crowded = near_rounds.resolve_near_copies(
+        None, [compared], groups, {}, str, 0.8, 5
+    )
+    found = rows.to_pylist()
     told = {row["order"]: (row["reason"], row["match_hi"]) for row in found}
     # Both references are like 12, the first more than the second; neither goes.
     assert told == {
@@ -460,3 +437,4 @@ def test_what_a_group_is_resolved_to_depends_on_who_is_a_reference() -> None:
         12: (Reason.REFERENCE_COPY, 91),
     }
     assert [row["similarity"] for row in found] == pytest.approx([0.9, 85 / 105])
+    assert crowded == 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthfilter import near
+from synthfilter.decisions import near
 from synthfilter.decisions.near import candidate_pairs
 from synthfilter.replay_near import part_candidates
 
@@ -29,4 +29,4 @@ def test_of_some_texts_there_are_the_pairs_that_a_search_among_them_finds(
     wanted = candidate_pairs(key[mine], text[mine], 3, rank[text[mine]])
     pairs = {tuple(pair) for part in (few, many.pairs) for pair in part.tolist()}
     assert pairs == {tuple(pair) for pair in wanted.pairs.tolist()}
-    assert many.capped.tolist() == wanted.capped.tolist()
+    assert many.crowded.tolist() == wanted.crowded.tolist()

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from synthfilter import near as search
 from synthfilter.cli import main
 from synthfilter.console import Reporter
 from synthfilter.core.errors import UserError
 from synthfilter.core.profiles import count_profiles
+from synthfilter.decisions import near as decisions_near
 from synthfilter.detection.detector import load_detector
 from synthfilter.detection.thresholds import FORMAT, FORMAT_VERSION, identify
 from synthfilter.outputs.manifest import read_manifest
@@ -219,7 +219,7 @@ def test_another_setting_is_what_a_build_with_it_makes(
     is_build(told, shop.build(f"again{threshold}", unknown=unknown, **options))
 
 
-def test_bands_and_groups_of_too_many_texts_are_cut_as_in_a_build(
+def test_crowds_of_texts_are_compared_in_rounds_as_in_a_build(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = prose(7, 90)
@@ -227,15 +227,17 @@ def test_bands_and_groups_of_too_many_texts_are_cut_as_in_a_build(
         " ".join([f"s{2 * i}", *words[:i], f"other{i}", *words[i + 1 :]])
         for i in range(40)
     ]
+    # They share a band with each other, and none is a near copy of another.
+    alike += [" ".join([*words[:60], *prose(100 + i, 30)]) for i in range(20)]
     inputs = {}
     for start, name in enumerate(("human", "synthetic", "unknown")):
         shop.write(f"crowd/{name}", alike[start::3])
         inputs[name] = f"{shop.path}/crowd/{name}.parquet"
-    monkeypatch.setattr(search, "MAX_BUCKET", 3)
-    monkeypatch.setattr(search, "MAX_GROUP", 25)
-    options = {"near_duplicates": 0.8, "flagged_human": "reclassify"}
+    monkeypatch.setattr(decisions_near, "MAX_BUCKET", 3)
+    options = {"near_duplicates": 0.6, "flagged_human": "reclassify"}
     manifest = shop.build("crowded", detector=DETECTOR, **inputs, **options)
     assert manifest["near_copies"]["not_compared_with_all"] > 0
+    assert manifest["books"]["left_out"]["near_copy"] > 30
     found = replayed(str(shop.path / "crowded"), {"detector": DETECTOR})
     is_build(found["own"], manifest)
 

@@ -72,6 +72,14 @@ def distinct(parts: Iterable[np.ndarray]) -> np.ndarray:
     return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
 
 
+def find_sorted(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Returns where each wanted value is among sorted ones, -1 where it is not."""
+    if not len(values):
+        return np.full(len(wanted), -1)
+    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
+    return np.where(values[at] == wanted, at, -1)
+
+
 def order_hash(hi: np.ndarray, lo: np.ndarray, seed: int) -> np.ndarray:
     """Returns the random order of documents: a uint64 from seed and content alone."""
     salt = mix(

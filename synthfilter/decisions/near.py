@@ -6,12 +6,15 @@ is kept. There is no transitive closure: what is similar only to a dropped docum
 stays.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from synthfilter.core.hashing import distinct, mix
+from synthfilter.core.hashing import distinct, find_sorted, mix
 from synthfilter.decisions.minhash import Shingles, ranges, split_rows
+
+MAX_BUCKET = 256
+"""Documents of one band that all others of it are compared with."""
 
 # What is looked at in one step; of shingles, so few that the arrays fit the cache.
 _CHUNK_PAIRS = 1 << 20
@@ -23,12 +26,12 @@ class Candidates(NamedTuple):
 
     Attributes:
       pairs: The documents' ids [pairs, 2], the lower one first; each pair once, sorted.
-      capped: Ids of the documents left out of some comparisons, because too many
-        share one of their keys.
+      crowded: Ids of the documents left out of some pairs, because too many share one
+        of their keys; sorted.
     """
 
     pairs: np.ndarray
-    capped: np.ndarray
+    crowded: np.ndarray
 
 
 class Resolution(NamedTuple):
@@ -143,29 +146,6 @@ def _distinct_pairs(
     return np.stack(np.divmod(found, max(members, 1)), axis=1)
 
 
-def connected_components(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the documents of all pairs, sorted, and the component of each.
-
-    Components are numbered from 0 in the order of their lowest documents.
-
-    Args:
-      pairs: Ids of documents [pairs, 2].
-    """
-    documents, ends = np.unique(pairs, return_inverse=True)
-    one, other = ends.reshape(-1, 2).T
-    label = np.arange(len(documents))
-    while len(one):
-        # Each root is hung under the lowest that it is paired with, the trees are
-        # flattened, and pairs whose ends have come together are done.
-        np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
-        while not np.array_equal(label, higher := label[label]):
-            label = higher
-        one, other = label[one], label[other]
-        apart = one != other
-        one, other = one[apart], other[apart]
-    return documents, np.unique(label, return_inverse=True)[1]
-
-
 def true_similarity(shingles: Shingles, pairs: np.ndarray) -> np.ndarray:
     """Returns the Jaccard similarity of the shingle sets of each pair, float64.
 
@@ -241,3 +221,59 @@ def resolve_greedily(
     found = np.array(chosen, np.int64)
     found = found[np.argsort(worse[found])]
     return Resolution(worse[found], better[found], similarity[found])
+
+
+class Search(Protocol):
+    """Finds and compares what is crowded."""
+
+    def candidates(self, kept: np.ndarray) -> Candidates:
+        """Returns pairs of rows among those that are kept, the lower one first."""
+
+    def similarity(self, pairs: np.ndarray) -> np.ndarray:
+        """Returns the similarity of each pair of rows [pairs, 2]."""
+
+
+def resolve_in_rounds(
+    pairs: np.ndarray,
+    similarity: np.ndarray,
+    rank: np.ndarray,
+    threshold: float,
+    search: Search,
+) -> tuple[Resolution, np.ndarray]:
+    """Returns the documents to drop, and those kept that are crowded even then.
+
+    After a round of `resolve_greedily`, candidates are sought anew among what is kept;
+    those that were not compared are, and all is decided again, until there is nothing
+    new. Then no two documents that are kept and were compared are near copies, and each
+    that is dropped is near one that is kept: the same as if all had been compared, as
+    what is dropped decides nothing. Only where many that are kept share a key and are
+    not alike are there pairs that were never compared.
+
+    Args:
+      pairs: Rows [pairs, 2] that were compared.
+      similarity: Of each pair.
+      rank: Of each row; see `resolve_greedily`.
+      threshold: Least similarity of near copies.
+      search: Finds and compares what is crowded.
+    """
+    known: np.ndarray | None = None
+    while True:
+        found = resolve_greedily(pairs, similarity, rank, threshold)
+        kept = np.ones(len(rank), bool)
+        kept[found.dropped] = False
+        again, crowded = search.candidates(kept)
+        if not len(again):
+            return found, crowded
+        if known is None:
+            known = distinct([_codes(pairs, len(rank))])
+        new = again[find_sorted(known, _codes(again, len(rank))) < 0]
+        if not len(new):
+            return found, crowded
+        known = distinct([known, _codes(new, len(rank))])
+        pairs = np.concatenate([pairs, new])
+        similarity = np.concatenate([similarity, search.similarity(new)])
+
+
+def _codes(pairs: np.ndarray, rows: int) -> np.ndarray:
+    """Returns one number for each pair, whichever of its rows comes first."""
+    return pairs.min(axis=1) * rows + pairs.max(axis=1)

@@ -315,7 +315,7 @@ def _limits_of_copies(manifest: Facts) -> Iterable[str]:
         return
     capped = manifest["near_copies"]["not_compared_with_all"]
     if capped:
-        yield f"{documents(capped)} were not compared with all that are like them."
+        yield f"{documents(capped)} were kept and not compared with all candidates."
 
 
 def _limits_of_sources(report: Facts, about: About) -> Iterable[str]:

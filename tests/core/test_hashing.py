@@ -8,6 +8,7 @@ from synthfilter.core.hashing import (
     add_digests,
     content_digest,
     document_ids,
+    find_sorted,
     hash_names,
     hash_texts,
     hex_hashes,
@@ -121,3 +122,11 @@ def test_names_have_a_number_each_and_none_is_zero() -> None:
     assert hash_names(names.slice(1, 3)).tolist() == [none, second, again]
     for nothing in (pa.array([], pa.string()), pa.array([None], pa.string())):
         assert hash_names(nothing).tolist() == [0] * len(nothing)
+
+
+@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
+def test_values_are_found_where_they_are(values: list[int], wanted: list[int]) -> None:
+    values = sorted(set(values))
+    found = find_sorted(np.array(values, int), np.array(wanted, int))
+    where = {value: place for place, value in enumerate(values)}
+    assert found.tolist() == [where.get(value, -1) for value in wanted]

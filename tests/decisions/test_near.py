@@ -18,8 +18,8 @@ from synthfilter.decisions.minhash import (
 )
 from synthfilter.decisions.near import (
     candidate_pairs,
-    connected_components,
     resolve_greedily,
+    resolve_in_rounds,
     true_similarity,
 )
 
@@ -82,7 +82,7 @@ def test_documents_that_share_a_key_are_candidates_once(
         if key == other and a != b
     }
     assert found.pairs.tolist() == [list(pair) for pair in sorted(shared)]
-    assert not len(found.capped)
+    assert not len(found.crowded)
 
 
 @given(ROWS, st.integers(1, 6), SMALL_STEPS)
@@ -92,7 +92,7 @@ def test_in_a_large_bucket_all_are_compared_with_the_first_of_it(
     with mock.patch.object(near, "_CHUNK_PAIRS", step):
         found = find(rows, max_bucket)
     expected = naive_pairs(rows, max_bucket, hash_rank(rows))
-    assert (found.pairs.tolist(), found.capped.tolist()) == expected
+    assert (found.pairs.tolist(), found.crowded.tolist()) == expected
 
 
 @given(ROWS, st.permutations(range(-4, 13)), st.integers(1, 6))
@@ -102,7 +102,7 @@ def test_the_first_of_a_bucket_are_those_of_the_best_rank(
     rank = {document: place for place, document in enumerate(order)}
     found = find(rows, max_bucket, rank)
     expected = naive_pairs(rows, max_bucket, rank)
-    assert (found.pairs.tolist(), found.capped.tolist()) == expected
+    assert (found.pairs.tolist(), found.crowded.tolist()) == expected
 
 
 @given(ROWS, st.randoms(use_true_random=False), st.integers(1, 6))
@@ -112,7 +112,7 @@ def test_candidates_do_not_depend_on_the_order_of_rows(
     shuffled = random.sample(rows, len(rows)) + rows[:3]
     found, again = find(rows, max_bucket), find(shuffled, max_bucket)
     assert found.pairs.tolist() == again.pairs.tolist()
-    assert found.capped.tolist() == again.capped.tolist()
+    assert found.crowded.tolist() == again.crowded.tolist()
 
 
 def test_ids_may_use_all_64_bits() -> None:
@@ -132,7 +132,7 @@ def test_the_more_documents_share_a_key_the_fewer_meet_all_others(
     found = candidate_pairs(np.zeros(size, np.uint64), np.arange(size), most)
     leaders = min(leaders, size)
     assert len(found.pairs) == leaders * (leaders - 1) // 2 + leaders * (size - leaders)
-    assert len(found.capped) == (size - leaders if size > leaders + 1 else 0)
+    assert len(found.crowded) == (size - leaders if size > leaders + 1 else 0)
 
 
 @given(st.permutations(range(60)), st.integers(1, 5))
@@ -150,44 +150,6 @@ def test_of_very_many_copies_of_a_text_the_best_one_stays(
 def test_a_bucket_without_room_is_an_error() -> None:
     with pytest.raises(ValueError, match="max_bucket must be at least 1, got 0"):
         find([], 0)
-
-
-def naive_components(pairs: list[tuple[int, int]]) -> list[list[int]]:
-    root: dict[int, int] = {}
-
-    def find_root(node: int) -> int:
-        while root.setdefault(node, node) != node:
-            node = root[node]
-        return node
-
-    for one, other in pairs:
-        low, high = sorted([find_root(one), find_root(other)])
-        root[high] = low
-    lowest = sorted({find_root(node) for node in root})
-    return [[node, lowest.index(find_root(node))] for node in sorted(root)]
-
-
-@given(st.lists(st.tuples(st.integers(-9, 30), st.integers(-9, 30)), max_size=40))
-def test_components_are_those_of_a_union_find(pairs: list[tuple[int, int]]) -> None:
-    found = connected_components(np.array(pairs, np.int64).reshape(-1, 2))
-    assert np.stack(found, axis=1).tolist() == naive_components(pairs)
-
-
-@pytest.mark.parametrize("shape", ["path", "shuffled path", "star", "comb", "tree"])
-def test_components_of_awkward_shapes_are_found(shape: str) -> None:
-    size = 20_000
-    number = np.arange(size)
-    mixed = np.argsort(mix(number.astype(np.uint64)))
-    one, other = {
-        "path": (number[1:], number[:-1]),
-        "shuffled path": (mixed[1:], mixed[:-1]),
-        "star": (number[:-1], np.full(size - 1, size - 1)),
-        "comb": (number[1:] ^ 1, number[:-1]),
-        "tree": (mixed[1:], mixed[(number[1:] - 1) // 2]),
-    }[shape]
-    documents, component = connected_components(np.stack([one, other], axis=1))
-    expected = naive_components(list(zip(one.tolist(), other.tolist(), strict=True)))
-    assert np.stack([documents, component], axis=1).tolist() == expected
 
 
 # Sets of few hashes, some of them in the top half of the range, some repeated.
@@ -294,10 +256,76 @@ def test_what_is_near_to_a_dropped_document_only_stays() -> None:
     assert found == [(row, row - 1, 0.9) for row in range(1, size, 2)]
 
 
+class Crowd:
+    """Searches rows of keys again, with similarities that are known."""
+
+    def __init__(self, rows, rank, alike, max_bucket: int) -> None:
+        self.key, self.row = np.array(rows, np.int64).reshape(-1, 2).T
+        self.rank, self.alike, self.max_bucket = rank, alike, max_bucket
+        self.compared: list[tuple[int, int]] = []
+        self.first = self.search(np.ones(len(rank), bool))
+        self.crowded = np.isin(np.arange(len(rank)), self.first.crowded)
+
+    def search(self, mine: np.ndarray) -> near.Candidates:
+        rows = mine[self.row]
+        row = self.row[rows]
+        return candidate_pairs(
+            self.key[rows].astype(np.uint64), row, self.max_bucket, self.rank[row]
+        )
+
+    def candidates(self, kept: np.ndarray) -> near.Candidates:
+        return self.search(kept & self.crowded)
+
+    def similarity(self, pairs: np.ndarray) -> np.ndarray:
+        self.compared += map(tuple, pairs.tolist())
+        alike = [tuple(pair) in self.alike for pair in pairs.tolist()]
+        return np.where(alike, 0.9, 0.1)
+
+
+NODE = st.integers(0, NODES - 1)
+KEYED = st.sets(st.tuples(st.integers(0, 2), NODE), max_size=30)
+
+
+@given(KEYED, st.sets(st.tuples(NODE, NODE)), RANKS, st.integers(1, 4))
+def test_crowds_are_compared_until_the_result_is_that_of_comparing_all(
+    rows, alike, rank, max_bucket
+) -> None:
+    rank = np.array(rank)
+    crowd = Crowd(sorted(rows), rank, alike, max_bucket)
+    pairs = crowd.first.pairs
+    found, crowded = resolve_in_rounds(pairs, crowd.similarity(pairs), rank, 0.8, crowd)
+    assert len(crowd.compared) == len(set(crowd.compared))
+    kept = set(range(NODES)) - set(found.dropped.tolist())
+    shared = {(a, b) for key, a in rows for other, b in rows if key == other and a < b}
+    for row, name in zip(found.dropped.tolist(), found.kept.tolist(), strict=True):
+        assert name in kept and rank[name] < rank[row]
+        assert (min(row, name), max(row, name)) in alike & shared
+    left = {(a, b) for a, b in alike & shared if {a, b} <= kept}
+    assert {end for pair in left for end in pair} <= set(crowded.tolist())
+    if not left:
+        whole = [(*pair, 0.9) for pair in alike & shared]
+        dropped = {row for row, _, _ in naive_greedy(whole, rank.tolist(), 0.8)}
+        assert set(found.dropped.tolist()) == dropped
+
+
+@given(KEYED, RANKS, st.integers(1, 4))
+def test_of_crowds_that_are_alike_nothing_is_left_uncompared(
+    rows, rank, max_bucket
+) -> None:
+    rank = np.array(rank)
+    alike = {(a, b) for a in range(NODES) for b in range(a + 1, NODES)}
+    crowd = Crowd(sorted(rows), rank, alike, max_bucket)
+    pairs = crowd.first.pairs
+    found, crowded = resolve_in_rounds(pairs, crowd.similarity(pairs), rank, 0.8, crowd)
+    kept = set(range(NODES)) - set(found.dropped.tolist())
+    for key in range(3):
+        assert len({row for k, row in rows if k == key} & kept) <= 1
+    assert not len(crowded)
+
+
 def test_nothing_gives_nothing() -> None:
     none = np.zeros((0, 2), np.int64)
     assert candidate_pairs(none[:, 0].astype(np.uint64), none[:, 1], 5).pairs.size == 0
-    assert [part.tolist() for part in connected_components(none)] == [[], []]
     assert true_similarity(as_shingles([]), none).tolist() == []
     assert resolve([], [], 0.5) == resolve([], [0, 1], 0.5) == []
 

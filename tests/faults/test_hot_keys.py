@@ -12,8 +12,14 @@ import pytest
 from synthfilter.core import schema
 from synthfilter.core.schema import Reason
 from synthfilter.decisions.decide import settle_copies
-from synthfilter.decisions.near import candidate_pairs, resolve_greedily
-from synthfilter.near import MAX_BUCKET
+from synthfilter.decisions.near import (
+    MAX_BUCKET,
+    Candidates,
+    candidate_pairs,
+    resolve_greedily,
+)
+from synthfilter.near import pair_batches
+from synthfilter.near_groups import group_pairs
 
 BOILERPLATE = "please read the terms of use of this site before you go on to " * 2
 
@@ -67,6 +73,20 @@ def test_a_band_that_all_share_makes_few_pairs(documents: int) -> None:
     rank = np.empty(documents, np.int64)
     rank[order] = np.arange(documents)
     assert len(resolve_greedily(found.pairs, alike, rank, 0.8).dropped) == documents - 1
+
+
+@pytest.mark.parametrize("documents", [10**5, 5 * 10**5])
+def test_a_crowd_is_compared_with_its_best_where_it_is_read(documents: int) -> None:
+    others = np.arange(1, documents, dtype=np.uint64)
+    pairs = np.stack([np.zeros_like(others), others], axis=1)
+    found = [pair_batches(Candidates(pairs, others))] * 3
+    groups, seconds, most = use_of(lambda: group_pairs(None, found, 4))
+    assert groups.hubs.tolist() == [0]
+    assert len(groups.pairs) == documents - 1
+    # Nothing of the crowd goes anywhere.
+    assert not len(groups.members)
+    assert seconds < 8
+    assert most < 400 * documents
 
 
 def test_a_build_of_one_text_and_one_boilerplate_keeps_one_of_each(workshop) -> None:

@@ -1,0 +1,187 @@
+"""Pairs of candidates are compared once, wherever that is."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthfilter import near_groups
+from synthfilter.core.batches import concat_batches
+from synthfilter.core.schema import RANK_CORE, RANK_OTHERS, Origin
+from synthfilter.decisions.minhash import Shingles
+from synthfilter.decisions.near import true_similarity
+from synthfilter.inputs.blocks import Block
+
+DOCUMENTS = 21
+END = st.integers(0, DOCUMENTS - 1)
+# As they are found: the lower document first.
+PAIRS = st.lists(
+    st.sets(END, min_size=2, max_size=2).map(lambda pair: tuple(sorted(pair))),
+    max_size=40,
+)
+SHINGLES = st.lists(
+    st.sets(st.integers(0, 5), max_size=5).map(sorted),
+    min_size=DOCUMENTS,
+    max_size=DOCUMENTS,
+)
+BLOCK = Block(7, "f", "f", "x", Origin.HUMAN, {}, 0, 1, DOCUMENTS, 0, 100, False)
+
+
+def found_pairs(
+    pairs: Iterable[tuple[int, int]], crowded: tuple[int, ...] = ()
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    ends = np.array(list(pairs), np.uint64).reshape(-1, 2)
+    return (
+        pa.RecordBatch.from_pydict({"first": ends[:, 0], "second": ends[:, 1]}),
+        pa.RecordBatch.from_pydict({"order": np.array(crowded, np.uint64)}),
+    )
+
+
+def pairs_of(groups: near_groups.Groups) -> list[tuple[int, int]]:
+    """The pairs, the lower document first, in their own order."""
+    return [tuple(sorted(pair)) for pair in groups.order[groups.pairs].tolist()]
+
+
+@given(PAIRS, st.integers(1, 4), st.integers(1, 5), st.data())
+def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
+    pairs, cells, partners, data
+) -> None:
+    cut = data.draw(st.integers(0, len(pairs)))
+    # Documents may share bands in several parts.
+    parts = [found_pairs(pairs, (3, 5)), found_pairs(pairs[:cut], (5, 7))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_groups, "MAX_PARTNERS", partners)
+        whole = near_groups.group_pairs(None, [found_pairs(pairs, (3, 5, 7))], cells)
+        found = near_groups.group_pairs(None, iter(parts[::-1]), cells)
+    for one, other in zip(found, whole, strict=True):
+        assert np.array_equal(one, other)
+    assert found.order.tolist() == sorted({end for pair in pairs for end in pair})
+    assert found.order[found.crowded].tolist() == [
+        end for end in (3, 5, 7) if end in found.order
+    ]
+    assert sorted(pairs_of(found)) == sorted(set(pairs))
+    assert set(found.cell.tolist()) <= set(range(cells))
+
+
+@given(PAIRS, st.integers(1, 5))
+def test_only_what_has_many_partners_is_a_hub(pairs, partners) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_groups, "MAX_PARTNERS", partners)
+        found = near_groups.group_pairs(None, [found_pairs(pairs)], 3)
+    ends = [end for pair in set(pairs) for end in pair]
+    many = {end for end in ends if ends.count(end) > partners}
+    assert set(found.hubs.tolist()) == many
+    for place, pair in enumerate(found.order[found.pairs].tolist()):
+        assert bool(many & set(pair)) == (place >= found.with_hubs)
+
+
+def read_rows(
+    shingles: list[list[int]], rank: list[int], rows: list[int]
+) -> pa.RecordBatch:
+    """`READ` rows as if some documents had been read."""
+    return pa.RecordBatch.from_pylist(
+        [
+            {
+                "order": row,
+                "rank": rank[row],
+                "content_hi": row,
+                "content_lo": row,
+                "block": BLOCK.key,
+                "row": row,
+                "shingles": shingles[row],
+            }
+            for row in rows
+        ],
+        schema=near_groups.READ,
+    )
+
+
+def compared(
+    groups: near_groups.Groups, shingles: list[list[int]], rank: list[int], step: int
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """What all documents, read in steps, come to in their cells."""
+
+    def read(_element, _blocks, wanted: np.ndarray, _words) -> Iterable[pa.RecordBatch]:
+        rows = wanted.tolist()
+        for start in range(0, len(rows), step):
+            yield read_rows(shingles, rank, rows[start : start + step])
+
+    cells: dict[int, list[tuple[pa.RecordBatch, pa.RecordBatch]]] = {}
+    options = (7, []), {7: BLOCK}, groups
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_groups, "read_shingles", read)
+        hubs = near_groups.gather_read(None, near_groups.read_hubs(*options, 5))
+        for cell, parts in near_groups.read_candidates(*options, hubs, 0.5, 5, None):
+            cells.setdefault(cell, []).append(parts)
+    found = [near_groups.compare_cell(each, groups, 0.5) for each in cells.items()]
+    told, alike = zip(near_groups.NOTHING_COMPARED, *found, strict=True)
+    return concat_batches(told), concat_batches(alike)
+
+
+@given(PAIRS, SHINGLES, st.integers(1, 4), st.sampled_from([1, 3, 1024]), END)
+def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
+    pairs, shingles, cells, partners, step
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_groups, "MAX_PARTNERS", partners)
+        groups = near_groups.group_pairs(None, [found_pairs(pairs)], cells)
+    # One in three is of a reference set: those are not compared with each other.
+    rank = [row + (0 if row % 3 == 0 else RANK_OTHERS) for row in range(DOCUMENTS)]
+    told, alike = compared(groups, shingles, rank, step + 1)
+    assert set(told["order"].to_pylist()) == set(groups.order.tolist())
+    offsets = np.cumsum([0, *map(len, shingles)])
+    whole = Shingles(np.array([s for each in shingles for s in each]), offsets)
+    named = pairs_of(groups)
+    true = true_similarity(whole, np.array(named, np.int64).reshape(-1, 2)).tolist()
+    expected = {
+        (pair, similarity)
+        for pair, similarity in zip(named, true, strict=True)
+        if similarity >= 0.5 and not all(rank[end] < RANK_CORE for end in pair)
+    }
+    said = alike.to_pylist()
+    assert len(said) == len(expected)
+    assert {(named[row["pair"]], row["similarity"]) for row in said} == expected
+
+
+def test_pairs_of_documents_that_are_all_paired_meet_in_one_cell() -> None:
+    # Two crowds that one pair ties together.
+    pairs = [(a, b) for a in range(10) for b in range(a + 1, 10)]
+    pairs += [(a + 10, b + 10) for a, b in pairs] + [(9, 10)]
+    found = near_groups.group_pairs(None, [found_pairs(pairs)], 7)
+    document, cell = found.members.T
+    # Only those that tie them together are in two cells.
+    assert np.flatnonzero(np.bincount(document) > 1).tolist() == [9, 10]
+    assert len(set(cell.tolist())) == 3
+
+
+def test_of_what_is_compared_with_hubs_alone_no_shingles_travel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(near_groups, "MAX_PARTNERS", 3)
+    pairs = [(0, row) for row in range(1, 10)] + [(8, 9)]
+    groups = near_groups.group_pairs(None, [found_pairs(pairs)], 2)
+    shingles = [[1, 2, 3] for _ in range(DOCUMENTS)]
+    sent = []
+
+    def read(*_) -> list[pa.RecordBatch]:
+        rank = [RANK_OTHERS] * DOCUMENTS
+        return [read_rows(shingles, rank, list(range(10)))]
+
+    monkeypatch.setattr(near_groups, "read_shingles", read)
+    element = (7, []), {7: BLOCK}, groups
+    hubs = read_rows(shingles, [RANK_OTHERS] * DOCUMENTS, [0])
+    for _, (part, _alike) in near_groups.read_candidates(*element, hubs, 0.5, 5, None):
+        sent += part.to_pylist()
+    assert len(sent) == 10
+    assert {row["order"] for row in sent if row["shingles"]} == {8, 9}
+
+
+def test_of_several_documents_of_one_text_the_best_is_told() -> None:
+    rank = [5, 3, 9]
+    rows = read_rows([[], [], []], rank, [0, 1, 2]).to_pylist()
+    rows = [{**row, "order": 4} for row in rows]
+    batch = pa.RecordBatch.from_pylist(rows, schema=near_groups.READ)
+    assert near_groups.each_once(batch).column("rank").to_pylist() == [3]
