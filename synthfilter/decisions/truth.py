@@ -20,7 +20,7 @@ from synthfilter.decisions.prevalence import (
     Prevalence,
     estimate_prevalence,
 )
-from synthfilter.decisions.survey import Groups, Survey
+from synthfilter.decisions.survey import Groups, Survey, is_asked
 
 ON_HIDDEN = ("keep", "shrink", "fail")
 _MOST_GROUPS = 63
@@ -161,7 +161,7 @@ def is_suspect(
     if truth.most_suspect is None:
         return np.zeros(len(words), bool)
     chance = truth.groups.look_up(truth.prevalence.cells, group_key, words, suspicions)
-    return (suspicions > 0) & (chance > truth.most_suspect)
+    return is_asked(suspicions) & (chance > truth.most_suspect)
 
 
 def tell_shares(
