@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from synthfilter.core.profiles import describe_reach
 from synthfilter.core.progress import Done, read_beats
 from synthfilter.core.schema import REASON_NAMES, REASON_TEXTS, Reason
 from synthfilter.decisions.minhash import Bands, candidate_probability
@@ -191,6 +192,7 @@ class Reporter:
             shares = (f"{row[name]:.1%}" for name in ("estimate", "low", "high"))
             table.add_row(Text(row["group"]), f"{row['docs']:,}", *shares)
         self.console.print(table)
+        self.say(" ".join(describe_reach(found.get("known"))))
 
     def show_near_copies(self, manifest: Mapping[str, Any]) -> None:
         """Prints how likely near copies were found, if any were sought."""

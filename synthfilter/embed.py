@@ -266,7 +266,7 @@ def carry_documents(
         schema.DECLARED: origin,
         schema.ORIGIN: origin,
         # What was said of origins is settled in this one.
-        schema.SUSPICION: np.zeros(len(origin), np.uint8),
+        schema.SUSPICION: np.zeros(len(origin), np.uint16),
         **tell_groups(facts, origin, origin, column(facts, schema.REASON), grouping),
     }
     return carry(payload, {name: known[name] for name in schema.JUDGED.names})

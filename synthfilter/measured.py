@@ -18,7 +18,12 @@ from synthfilter.core.text import printable
 from synthfilter.decisions import decide
 from synthfilter.decisions.groups import Grouping, find_fresh, find_groups
 from synthfilter.decisions.letters import Letters
-from synthfilter.decisions.survey import add_weights, cell_numbers, group_keys
+from synthfilter.decisions.survey import (
+    add_weights,
+    cell_numbers,
+    group_keys,
+    is_asked,
+)
 from synthfilter.decisions.truth import Truth, tell_shares
 from synthfilter.inputs.blocks import Block
 from synthfilter.insight.diversity import measure_ngrams
@@ -117,7 +122,7 @@ def measure_asked(
     """
     suspicions = column(decisions, schema.SUSPICION)
     copies = column(decisions, schema.COPIES).astype(np.int64)
-    mine = (suspicions > 0) & (copies > 0)
+    mine = is_asked(suspicions) & (copies > 0)
     row = pa.array(column(decisions, schema.ROW)[mine])
     key = group_keys(
         column(decisions, schema.DECLARED)[mine],

@@ -4,6 +4,7 @@ The same functions as in a build, on all facts as one block; nothing is written.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Optional
 
@@ -52,6 +53,7 @@ from synthfilter.stored import StoredBuild
 from synthfilter.truth import drop_suspects, survey_batch, true_shares
 
 _NOTHING = OutsideEvidence()
+_MOST_FITTERS = 4
 
 
 class Known(NamedTuple):
@@ -180,8 +182,8 @@ class Replay:
         self._build = stored.build
         self._identity = identity
         self._weighted = schema.WEIGHT in parse_fields(stored.build.fields)
-        profiles = stored.profiles
-        self._fitter = None if profiles is None else Fitter(profiles)
+        # What is known of origins can be another with other copies.
+        self._make_fitter = functools.lru_cache(maxsize=_MOST_FITTERS)(Fitter)
         self.corpus = Corpus(stored, annotated)
         self.known = self._find_known()
         self._lineage: Optional[Lineage] = None
@@ -304,7 +306,7 @@ class Replay:
             self._stored.profiles,
             build.held_fraction(),
             build.on_hidden,
-            self._fitter,
+            self._make_fitter,
         )
         decided = drop_suspects(decided, truth)
         summary = self._sum_up(decided)

@@ -56,7 +56,8 @@ def survey_batch(decided: pa.RecordBatch, unit: str) -> Survey:
     reason = column(decided, schema.REASON)
     alive = reason == Reason.KEPT
     # What goes for its score counts among what the detector saw.
-    seen = alive | (reason == Reason.HUMAN_SCORED_SYNTHETIC)
+    by_score = (Reason.HUMAN_SCORED_SYNTHETIC, Reason.SCORE_TOO_HIGH)
+    seen = alive | np.isin(reason, by_score)
     rows = decided.filter(pa.array(seen))
     return survey(
         _groups_of(rows),

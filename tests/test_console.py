@@ -173,13 +173,17 @@ def test_prevalence_is_shown_by_group_and_for_all(
 ) -> None:
     share = {"docs": 1200, "estimate": 0.1, "low": 0.0, "high": 0.25}
     groups = [{"group": "unknown: [red]forum", **share}]
-    found = {"confidence": 0.9, "groups": groups, "em": 0.2, **share}
+    known = {"human": 0, "synthetic": 2300}
+    found = {"confidence": 0.9, "groups": groups, "em": 0.2, "known": known, **share}
     Reporter().show_prevalence({"prevalence": found})
     printed = capsys.readouterr().out
     assert "with 90% intervals" in printed
     for name in ("unknown: [red]forum", "all"):
         (line,) = [row for row in printed.splitlines() if row.strip().startswith(name)]
         assert line.split()[-4:] == ["1,200", "10.0%", "0.0%", "25.0%"]
+    said = " ".join(printed.split())
+    assert "took part: 0 known to be human, 2,300 known to be synthetic." in said
+    assert "text of another kind can hide outside them." in said
     Reporter().show_prevalence({"prevalence": None})
     Reporter().show_prevalence({})
     assert capsys.readouterr().out == ""

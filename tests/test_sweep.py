@@ -219,6 +219,38 @@ def test_another_setting_is_what_a_build_with_it_makes(
     is_build(told, shop.build(f"again{threshold}", unknown=unknown, **options))
 
 
+def test_documents_of_known_origin_take_part_in_build_and_sweep(workshop: Any) -> None:
+    machine = [text(30 + i % 65, i) for i in range(150)]
+    workshop.write("synthetic/s", machine + machine[:20])
+    crawl = [text(1 + i % 30, 200 + i) for i in range(120)]
+    crawl += [text(1 + i % 60, 400 + i) for i in range(80)] + ["no score"]
+    created = ["2015-05-01"] * 120 + [None] * 81
+    known = {}
+    for row_group in (50, 7):
+        workshop.write(f"crawl{row_group}/c", crawl, row_group, created=created)
+        options = {
+            "unknown": f"{workshop.path}/crawl{row_group}/c.parquet",
+            "detector": DETECTOR,
+            "calibration": calibrate(workshop.path / "calibration.json"),
+            "synthetic_fraction": 0.4,
+            "near_duplicates": 0.8,
+            "max_ai_score": 0.9,
+            **CALIBRATED,
+        }
+        made = workshop.build(f"out{row_group}", **options)
+        assert made["books"]["left_out"]["score_too_high"] > 0
+        known[row_group] = made["prevalence"]
+    first, second = known.values()
+    # What goes for its score counts; what is a copy does not.
+    assert first["known"] == {"human": 120, "synthetic": 150}
+    assert first["docs"] == 80
+    # Blocks and the order in which they are added up do not matter.
+    groups = [found.pop("groups") for found in (first, second)]
+    assert first == second and len(groups[0]) == len(groups[1]) == 1
+    given = {"detector": DETECTOR, "calibration": options["calibration"]}
+    is_build(replayed(f"{workshop.path}/out7", given)["own"], made)
+
+
 def test_crowds_of_texts_are_compared_in_rounds_as_in_a_build(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

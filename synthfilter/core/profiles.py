@@ -20,6 +20,11 @@ LENGTHS = len(LENGTH_STARTS)
 HUMAN, SYNTHETIC = 0, 1
 """Places on the second axis of `Profiles.counts`."""
 
+_REACH = (
+    "Intervals hold for machine text that scores like some kind in the detector's "
+    "profiles, or like the known documents; text of another kind can hide outside them."
+)
+
 _CLASSES = ("human", "synthetic")
 _MOST = np.iinfo(np.int64).max // (2 * len(BANDS) * BINS)
 # Steps of a quarter in the logit from -7.75 on; the first and last bin are open.
@@ -51,15 +56,31 @@ class Profiles:
       counts: int64 [sources, 2 (human, synthetic), BANDS, BINS].
       own: Of human and of synthetic text, whether it is of the very kind that is to be
         judged, as in a user's calibration; else it only shows how kinds differ.
+      known: Documents beside those that are to be judged whose origin is known, int64
+        [2, BANDS, BINS]; of no source.
     """
 
     sources: tuple[str, ...]
     counts: np.ndarray
     own: tuple[bool, bool] = (False, False)
+    known: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((len(_CLASSES), len(BANDS), BINS), np.int64)
+    )
+
+    def __eq__(self, other: object) -> bool:
+        """Returns whether both say the same."""
+        return isinstance(other, Profiles) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        """Returns the same for those that say the same."""
+        return hash(self._content())
+
+    def _content(self) -> tuple[str, tuple[bool, bool], bytes]:
+        return self.digest, self.own, self.known.astype("<i8").tobytes()
 
     @property
     def digest(self) -> str:
-        """Of all counts and names, 16 hex digits."""
+        """Of the counts and names of all sources, 16 hex digits."""
         said = repr(self.sources).encode() + self.counts.astype("<i8").tobytes()
         return xxhash.xxh3_64_hexdigest(said)
 
@@ -139,6 +160,17 @@ def join_profiles(parts: Sequence[Profiles]) -> Profiles:
         np.add.at(counts, [names.index(name) for name in part.sources], part.counts)
     human, synthetic = (any(part.own[kind] for part in parts) for kind in (0, 1))
     return Profiles(tuple(names), counts, (human, synthetic))
+
+
+def describe_reach(known: Mapping[str, int] | None) -> list[str]:
+    """Returns what an estimate of hidden text knows and does not know, in sentences.
+
+    Args:
+      known: Documents of known origin that took part, by class; None: not told.
+    """
+    said = [f"{docs:,} known to be {name}" for name, docs in (known or {}).items()]
+    told = [f"Documents of this build whose scores took part: {', '.join(said)}."]
+    return [*(told if said else ()), _REACH]
 
 
 def read_profiles(found: Any, own: bool = False) -> Profiles:

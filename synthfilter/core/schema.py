@@ -197,9 +197,9 @@ FACTS = pa.schema(
     ]
 )
 
-# What is said of a document's origin, the detector's word included; and how suspect it
-# is, see `decisions.survey.suspicion`.
-_SAID = [(CLAIMS, pa.uint16()), (SUSPICION, pa.uint8())]
+# What is said of a document's origin, the detector's word included; and what the
+# detector saw of it, see `decisions.survey.suspicion`.
+_SAID = [(CLAIMS, pa.uint16()), (SUSPICION, pa.uint16())]
 # What the mixture knows a document by: its group, one number for those in none; the key
 # of its stratum; whether it is fresh; and its weight in the random order.
 NO_GROUP = 255

@@ -13,6 +13,12 @@ DRAWS = 256
 # one: a standard deviation in bins, each a quarter of the logit. For how they were
 # chosen see docs/true-share.md.
 _SHIFT_UNSEEN, _SHIFT_OWN = 6.0, 2.0
+# Of the draws of a class, how many are of the documents of known origin, where these
+# are enough to say what the scores of such text look like.
+_KNOWN_PART = 0.5
+LEAST_KNOWN = 100
+"""Documents of a class whose origin is known, for their scores to take part."""
+
 # A band of lengths with few documents of a source looks like that of all sources
 # together, which weigh as much as so many documents.
 _SHRINK = 10.0
@@ -40,8 +46,10 @@ def draw_models(profiles: Profiles) -> Models | None:
     """Returns sources that are as unlike the known ones as those are unlike each other.
 
     A draw takes one source of each class and moves its scores by a normal amount, so
-    that it stands for what no source of the profiles shows. The draws are spread evenly
-    (Halton 1960) and the same each time.
+    that it stands for what no source of the profiles shows. Half of them take the
+    documents of known origin instead, where there are some, and move them less: the
+    others need not be like these. The draws are spread evenly (Halton 1960) and the
+    same each time.
 
     Args:
       profiles: Sources count the same, however large.
@@ -55,16 +63,41 @@ def draw_models(profiles: Profiles) -> Models | None:
     if not len(human) or not len(synthetic) or not _rises(human, synthetic):
         return None
     first, second, *normal = (_spread(DRAWS, base) for base in _BASES)
+    told = enough_known(profiles.known)
     parts = []
-    for kind, known, place, move in (
+    for kind, sources, place, move in (
         (HUMAN, human, first, normal[0]),
         (SYNTHETIC, synthetic, second, normal[1]),
     ):
-        width = _SHIFT_OWN if profiles.own[kind] else _SHIFT_UNSEEN
-        bins = [width * NormalDist().inv_cdf(u) for u in move.tolist()]
-        source = (place * len(known)).astype(np.int64)
-        parts.append(move_scores(known[source], np.array(bins)))
+        width = np.full(DRAWS, _SHIFT_OWN if profiles.own[kind] else _SHIFT_UNSEEN)
+        number = (place * len(sources)).astype(np.int64)
+        if told[kind]:
+            known = place < _KNOWN_PART
+            others = (place - _KNOWN_PART) / (1 - _KNOWN_PART)
+            number = np.where(known, -1, others * len(sources)).astype(np.int64)
+            width[known] = _SHIFT_OWN
+            sources = np.concatenate([sources, _smooth_known(profiles, kind)])
+        bins = width * [NormalDist().inv_cdf(u) for u in move.tolist()]
+        parts.append(move_scores(sources[number], bins))
     return Models(*parts)
+
+
+def enough_known(known: np.ndarray) -> list[bool]:
+    """Returns whether documents of known origin are enough to take part, by class.
+
+    Args:
+      known: See `Profiles.known`.
+    """
+    return (known.sum(axis=(1, 2)) >= LEAST_KNOWN).tolist()
+
+
+def _smooth_known(profiles: Profiles, kind: int) -> np.ndarray:
+    """Returns shares of bins of documents of known origin: [1, BANDS, BINS].
+
+    Bands with few of them look like those of all sources.
+    """
+    sources = profiles.of(kind).counts[:, kind]
+    return smooth_counts(np.concatenate([sources, profiles.known[[kind]]]))[-1:]
 
 
 def smooth_counts(counts: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""What the detector saw of the documents whose origin is its question.
+"""What the detector saw: of documents whose origin is its question, and of the others.
 
-From this, the synthetic text is estimated that hides among them (`prevalence`).
+From this, the synthetic text is estimated that hides among the first (`prevalence`).
 """
 
 import dataclasses
@@ -8,13 +8,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from synthfilter.core.bands import BANDS, length_bands
 from synthfilter.core.hashing import mix
-from synthfilter.core.profiles import length_bins, score_bins
+from synthfilter.core.profiles import BINS, length_bins, score_bins
 from synthfilter.decisions.prevalence import SHAPE
 
-# A suspicion is 0 where the detector has no say in the origin; else one more than the
-# bin of the score, and this if the score has reached the threshold.
-_FLAGGED = 128
+# A suspicion is 0 without a score; else one more than the bin of the score, and these
+# if the score has reached the threshold, and if the origin is the detector's question.
+_FLAGGED, _ASKED = np.uint16(128), np.uint16(256)
+_BIN = _FLAGGED - np.uint16(1)
 
 # A cell is a length, a bin of the score, and whether the score reached the threshold.
 _CELLS = int(np.prod(SHAPE))
@@ -24,15 +26,26 @@ _CELL_MASK = np.uint64((1 << _CELL_BITS) - 1)
 
 
 def suspicion(score: np.ndarray, flagged: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Returns the suspicion of each document, uint8; 0 where it is above any.
+    """Returns what the detector saw of each document, uint16; 0 without a score.
 
     Args:
-      score: float32 in [0, 1]; NaN only where not asked.
+      score: float32 in [0, 1], or NaN.
       flagged: Whether it has reached the threshold.
       asked: Whether the origin is the detector's question.
     """
-    code = 1 + score_bins(np.where(asked, score, np.float32(0)))
-    return np.where(asked, code + _FLAGGED * flagged, 0).astype(np.uint8)
+    scored = ~np.isnan(score)
+    code = 1 + score_bins(np.where(scored, score, np.float32(0))).astype(np.uint16)
+    return np.where(scored, code + _FLAGGED * flagged + _ASKED * asked, np.uint16(0))
+
+
+def is_asked(suspicions: np.ndarray) -> np.ndarray:
+    """Returns whether the origin of each document is the detector's question."""
+    return suspicions >= _ASKED
+
+
+def unask(suspicions: np.ndarray) -> np.ndarray:
+    """Returns the suspicions of documents whose origin has become known otherwise."""
+    return suspicions & ~_ASKED
 
 
 def group_keys(declared: np.ndarray, source_key: np.ndarray) -> np.ndarray:
@@ -55,6 +68,7 @@ class Survey:
         that is still in.
       settled: Weight still in, of documents that are no question of the detector's:
         int64 [human or synthetic].
+      known: How many of these got which score, int64 [human or synthetic, BANDS, BINS].
     """
 
     cells: np.ndarray = dataclasses.field(
@@ -62,6 +76,9 @@ class Survey:
     )
     settled: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros(2, np.int64)
+    )
+    known: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((2, len(BANDS), BINS), np.int64)
     )
 
 
@@ -83,7 +100,7 @@ def survey(
       weight: In the unit of the shares.
       alive: Which are still in; the others were left out for their score.
     """
-    asked = suspicions > 0
+    asked = is_asked(suspicions)
     still = np.where(alive, weight, 0).astype(np.int64)
     settled = np.bincount(origin[~asked], still[~asked], 2)[:2].astype(np.int64)
     key = group_key[asked] | cell_numbers(words[asked], suspicions[asked])
@@ -96,7 +113,24 @@ def survey(
         ],
         axis=1,
     )
-    return Survey(add_weights(rows), settled)
+    known = ~asked & (suspicions > 0)
+    seen = count_scores(words[known], suspicions[known], origin[known])
+    return Survey(add_weights(rows), settled, seen)
+
+
+def count_scores(
+    words: np.ndarray, suspicions: np.ndarray, origin: np.ndarray
+) -> np.ndarray:
+    """Returns how many documents got which score, int64 [origins, BANDS, BINS].
+
+    Args:
+      words: Length of each.
+      suspicions: See `suspicion`; none is 0.
+      origin: `Origin` codes, human or synthetic.
+    """
+    counts = np.zeros((2, len(BANDS), BINS), np.int64)
+    np.add.at(counts, (origin, length_bands(words), _bins(suspicions)), 1)
+    return counts
 
 
 def add_surveys(parts: Iterable[Survey]) -> Survey:
@@ -105,15 +139,20 @@ def add_surveys(parts: Iterable[Survey]) -> Survey:
     return Survey(
         add_weights(np.concatenate([part.cells for part in parts])),
         np.sum([part.settled for part in parts], axis=0),
+        np.sum([part.known for part in parts], axis=0),
     )
 
 
 def cell_numbers(words: np.ndarray, suspicions: np.ndarray) -> np.ndarray:
     """Returns the number of the cell of each document, uint64."""
-    flagged = suspicions >= _FLAGGED
-    score_bin = suspicions.astype(np.int64) - 1 - _FLAGGED * flagged
-    place = (length_bins(words), score_bin, flagged.astype(np.int64))
+    flagged = (suspicions & _FLAGGED > 0).astype(np.int64)
+    place = (length_bins(words), _bins(suspicions), flagged)
     return np.ravel_multi_index(place, SHAPE).astype(np.uint64)
+
+
+def _bins(suspicions: np.ndarray) -> np.ndarray:
+    """Returns the bin of the score that each document got."""
+    return (suspicions & _BIN).astype(np.int64) - 1
 
 
 def add_weights(rows: np.ndarray) -> np.ndarray:
@@ -183,7 +222,7 @@ class Groups:
 
         Those that are no question of the detector's get 0.
         """
-        asked = suspicions > 0
+        asked = is_asked(suspicions)
         found = np.zeros(len(words), table.dtype)
         cell = cell_numbers(words[asked], suspicions[asked]).astype(np.int64)
         number = self.number(group_key[asked])

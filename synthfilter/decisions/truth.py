@@ -5,14 +5,14 @@ flagged is in part human. The mixture is planned with these parts in mind.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.profiles import Profiles
-from synthfilter.core.schema import Origin
+from synthfilter.core.schema import ORIGIN_NAMES, Origin
 from synthfilter.decisions.prevalence import (
     CONFIDENCE,
     Fitter,
@@ -20,7 +20,8 @@ from synthfilter.decisions.prevalence import (
     Prevalence,
     estimate_prevalence,
 )
-from synthfilter.decisions.survey import Groups, Survey
+from synthfilter.decisions.score_models import enough_known
+from synthfilter.decisions.survey import Groups, Survey, is_asked
 
 ON_HIDDEN = ("keep", "shrink", "fail")
 _MOST_GROUPS = 63
@@ -34,6 +35,7 @@ class Truth:
       groups: The groups that prevalence is told for.
       prevalence: By group.
       observed: What it was estimated from.
+      known: How many documents of known origin took part, int64 [human, synthetic].
       human_share: Synthetic part of the weight that counts as human and is still in.
       synthetic_share: Synthetic part of the weight that counts as synthetic.
       most_suspect: Documents that count as human and are likelier than this to be
@@ -43,6 +45,7 @@ class Truth:
     groups: Groups
     prevalence: Prevalence
     observed: Observed
+    known: np.ndarray
     human_share: float
     synthetic_share: float
     most_suspect: float | None = None
@@ -53,7 +56,7 @@ def estimate_truth(
     profiles: Profiles | None,
     fraction: float | None,
     on_hidden: str,
-    fitter: Fitter | None = None,
+    make_fitter: Callable[[Profiles], Fitter] = Fitter,
 ) -> Truth:
     """Returns what is likely of the documents that are still in.
 
@@ -63,7 +66,7 @@ def estimate_truth(
       fraction: The synthetic share to hold or not to exceed; None: none is.
       on_hidden: What to do where hidden text alone exceeds it: `keep` all the same,
         `shrink` by the most suspect documents until it does not, or `fail`.
-      fitter: Of the profiles, from another estimate; None: a new one.
+      make_fitter: Makes that of some profiles, or knows it from another estimate.
 
     Raises:
       ShortageError: hidden text exceeds the fraction, and the policy is to fail, or to
@@ -73,12 +76,17 @@ def estimate_truth(
     key = survey.cells[:, 0].view(np.uint64)
     docs, weight, alive = (groups.table(key, survey.cells[:, i]) for i in (1, 2, 3))
     observed = Observed(docs, weight)
+    fitter = None
+    if profiles is not None:
+        profiles = dataclasses.replace(profiles, known=survey.known)
+        fitter = make_fitter(profiles)
     prevalence = estimate_prevalence(observed, profiles, fitter=fitter)
     human, synthetic = (
         _synthetic_part(prevalence, alive, side, int(survey.settled[side]))
         for side in (Origin.HUMAN, Origin.SYNTHETIC)
     )
-    truth = Truth(groups, prevalence, observed, human, synthetic)
+    known = survey.known.sum(axis=(1, 2)) * enough_known(survey.known)
+    truth = Truth(groups, prevalence, observed, known, human, synthetic)
     if fraction is None or not prevalence.known or human <= fraction:
         return truth
     if on_hidden == "keep":
@@ -161,7 +169,7 @@ def is_suspect(
     if truth.most_suspect is None:
         return np.zeros(len(words), bool)
     chance = truth.groups.look_up(truth.prevalence.cells, group_key, words, suspicions)
-    return (suspicions > 0) & (chance > truth.most_suspect)
+    return is_asked(suspicions) & (chance > truth.most_suspect)
 
 
 def tell_shares(
@@ -228,6 +236,7 @@ def tell_prevalence(truth: Truth, names: Mapping[str, str]) -> dict[str, Any] | 
     return {
         "confidence": CONFIDENCE,
         "docs": int(documents.sum()),
+        "known": dict(zip(ORIGIN_NAMES, truth.known.tolist(), strict=False)),
         **found.all._asdict(),
         "em": found.cross_check(truth.observed.weight),
         "groups": sorted(groups, key=lambda group: -group["docs"]),

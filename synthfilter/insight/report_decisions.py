@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synthfilter.core.profiles import describe_reach
 from synthfilter.core.schema import REASON_NAMES, UNITS, Reason
 from synthfilter.insight.parts import name_of, share, whole
 from synthfilter.insight.report_charts import (
@@ -326,4 +327,5 @@ def prevalence_section(report: Report) -> Section:
             ),
         ],
         [f"The largest groups come first; intervals are of {confidence}."],
+        describe_reach(found.get("known")),
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -32,6 +33,21 @@ def profiles_of(documents):
         np.array(synthetic, bool),
         list(source),
     )
+
+
+def test_profiles_that_say_the_same_are_the_same():
+    documents = [(0.2, 30, False, "a"), (0.9, 300, True, "b")]
+    one, again = profiles_of(documents), profiles_of(documents)
+    known = one.counts.sum(axis=0)
+    others = [
+        profiles_of(documents[:1]),
+        dataclasses.replace(one, own=(True, False)),
+        dataclasses.replace(one, known=known),
+        dataclasses.replace(one, known=known[::-1]),
+    ]
+    assert one == again and hash(one) == hash(again)
+    assert len({one, again, *others}) == 5
+    assert one != "a profile"
 
 
 def same(one, other):

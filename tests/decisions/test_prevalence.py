@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthfilter.core.bands import length_bands
 from synthfilter.core.profiles import Profiles, count_profiles, join_profiles
 from synthfilter.decisions.prevalence import (
     SHAPE,
@@ -11,7 +14,12 @@ from synthfilter.decisions.prevalence import (
     estimate_prevalence,
     observe,
 )
-from synthfilter.decisions.score_models import draw_models, move_scores
+from synthfilter.decisions.score_models import (
+    LEAST_KNOWN,
+    draw_models,
+    enough_known,
+    move_scores,
+)
 
 THRESHOLD = 0.9
 
@@ -38,10 +46,10 @@ def known_sources():
 PROFILES = known_sources()
 
 
-def look_at(human=0, synthetic=0, words=300, group=0, groups=1):
+def look_at(human=0, synthetic=0, words=300, group=0, groups=1, logit=2):
     """So many documents of a source that the profiles lack."""
     score = np.concatenate(
-        [scores_around(-4, human, 7), scores_around(2, synthetic, 8)]
+        [scores_around(-4, human, 7), scores_around(logit, synthetic, 8)]
     )
     return observe(
         np.full(len(score), group),
@@ -120,6 +128,70 @@ def test_without_profiles_nothing_is_known_but_the_flags():
     assert found.cross_check(observed.weight) is None
     assert found.all == found.groups[0] == (flagged, 0, 1)
     assert found.cells[..., 1].all() and not found.cells[..., 0].any()
+
+
+def known_as(*logits, count=400):
+    """The profiles, and documents known to be human, and machine text, around these."""
+    parts = [scores_around(logit, count, 50 + i) for i, logit in enumerate(logits)]
+    machine = np.repeat([False, True], count)[: count * len(logits)]
+    if len(logits) == 1:
+        machine = ~machine
+    score, words = np.concatenate(parts), np.full(len(machine), 300)
+    counts = count_profiles(score, words, machine, ["a"] * len(score)).counts
+    return dataclasses.replace(PROFILES, known=counts.sum(axis=0))
+
+
+def test_machine_text_that_scores_like_human_text_can_be_anywhere():
+    # Half of it may be such text: nobody can tell.
+    observed = look_at(human=1000)
+    sure = estimate_prevalence(observed, PROFILES).all
+    assert sure.high < 0.3
+    warned = estimate_prevalence(observed, known_as(-4)).all
+    assert warned.low == 0
+    assert 0.5 < warned.high
+    assert warned.estimate > 2 * sure.estimate
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_known_documents_of_the_kind_bring_the_estimate_nearer(share):
+    machine = round(1000 * share)
+    observed = look_at(1000 - machine, machine, logit=-1.5)
+    alone = estimate_prevalence(observed, PROFILES).all
+    found = estimate_prevalence(observed, known_as(-4, -1.5)).all
+    assert abs(found.estimate - share) < 0.8 * abs(alone.estimate - share)
+    assert found.low <= share <= found.high
+
+
+@pytest.mark.parametrize("share", [0, 0.2, 0.5, 0.8])
+def test_known_documents_of_another_kind_do_not_replace_the_profiles(share):
+    observed = look_at(round(1000 * (1 - share)), round(1000 * share))
+    found = estimate_prevalence(observed, known_as(5)).all
+    assert found.low <= share <= found.high
+
+
+def test_few_known_documents_change_nothing():
+    few = known_as(-4, 2, count=LEAST_KNOWN - 1)
+    enough = known_as(-4, 2, count=LEAST_KNOWN)
+    observed = look_at(700, 300)
+    plain = numbers(estimate_prevalence(observed, PROFILES))
+    assert (numbers(estimate_prevalence(observed, few)) == plain).all()
+    assert (numbers(estimate_prevalence(observed, enough)) != plain).any()
+    assert enough_known(few.known) == [False, False]
+    assert enough_known(known_as(-4).known) == [False, True]
+
+
+def test_half_of_the_draws_are_of_known_documents():
+    plain, found = draw_models(PROFILES), draw_models(known_as(5))
+    assert (found.human == plain.human).all()
+    band = length_bands(300)
+    high, before = (
+        (models.synthetic[:, band, -16:].sum(axis=-1) > 0.5).mean()
+        for models in (found, plain)
+    )
+    assert high == pytest.approx(0.5 + before / 2, abs=0.1)
+    for part in found:
+        assert part.sum(axis=-1) == pytest.approx(1)
+        assert part.min() > 0
 
 
 @pytest.mark.parametrize("kind", [0, 1])

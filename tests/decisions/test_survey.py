@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthfilter.core.bands import length_bands
 from synthfilter.core.profiles import length_bins, score_bins
 from synthfilter.core.schema import Origin
 from synthfilter.decisions.survey import (
@@ -11,13 +12,15 @@ from synthfilter.decisions.survey import (
     Survey,
     add_surveys,
     group_keys,
+    is_asked,
     survey,
     suspicion,
+    unask,
 )
 
 HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
 
-# declared, source, words, score or none where the detector has no say, weight, alive
+# declared, source, words, score where it is the detector's question, weight, alive
 DOCUMENT = st.tuples(
     st.sampled_from([HUMAN, UNKNOWN]),
     st.integers(0, 3),
@@ -36,18 +39,26 @@ def keys_of(documents: list[tuple]) -> np.ndarray:
 
 def suspicions_of(documents: list[tuple]) -> np.ndarray:
     asked = np.array([row[3] is not None for row in documents], bool)
-    score = np.array([row[3] or 0 for row in documents], np.float32)
+    score = scores_of(documents)
     return suspicion(score, score >= np.float32(0.5), asked)
 
 
+def scores_of(documents: list[tuple]) -> np.ndarray:
+    """Of documents that are no question those of one source have none."""
+    scores = [
+        row[3] if row[3] is not None else np.nan if row[1] == 0 else row[2] / 1000
+        for row in documents
+    ]
+    return np.array(scores, np.float32)
+
+
 def look_at(documents: list[tuple]) -> Survey:
-    score = np.array([row[3] or 0 for row in documents], np.float32)
-    flagged = (score >= np.float32(0.5)).astype(np.uint8)
+    flagged = (scores_of(documents) >= np.float32(0.5)).astype(np.uint8)
     return survey(
         keys_of(documents),
         np.array([row[2] for row in documents], np.int32),
         suspicions_of(documents),
-        np.where(suspicions_of(documents) > 0, flagged, HUMAN).astype(np.uint8),
+        np.where(is_asked(suspicions_of(documents)), flagged, HUMAN).astype(np.uint8),
         np.array([row[4] for row in documents], np.int32),
         np.array([row[5] for row in documents], bool),
     )
@@ -61,6 +72,7 @@ def test_surveys_of_parts_add_up_to_that_of_the_whole(
     parts = add_surveys([look_at(documents[:cut]), look_at(documents[cut:])])
     assert whole.cells.tolist() == parts.cells.tolist()
     assert whole.settled.tolist() == parts.settled.tolist()
+    assert whole.known.tolist() == parts.known.tolist()
 
 
 @given(st.lists(DOCUMENT))
@@ -72,6 +84,11 @@ def test_a_survey_counts_each_document_once(documents: list[tuple]) -> None:
     assert found.cells[:, 3].sum() == sum(row[4] for row in asked if row[5])
     settled = [row for row in documents if row[3] is None]
     assert found.settled.tolist() == [sum(row[4] for row in settled if row[5]), 0]
+    known = np.zeros_like(found.known)
+    for row, score in zip(documents, scores_of(documents), strict=True):
+        if row[3] is None and not np.isnan(score):
+            known[HUMAN, length_bands(row[2]), score_bins(score)] += 1
+    assert found.known.tolist() == known.tolist()
 
 
 @given(st.lists(DOCUMENT), st.integers(0, 5))
@@ -108,15 +125,44 @@ def test_the_largest_groups_are_told_apart_and_the_others_are_one() -> None:
     assert groups.number(keys_of(other)).tolist() == [2]
 
 
-def test_a_document_of_which_the_detector_has_no_say_is_above_suspicion() -> None:
-    score = np.array([np.nan, 0.9, 0.9, 0.0], np.float32)
-    asked = np.array([False, False, True, True])
+def test_a_suspicion_tells_score_flag_and_question() -> None:
+    score = np.array([np.nan, 0.9, 0.9, 0.0, 0.0], np.float32)
+    asked = np.array([False, False, True, True, False])
     found = suspicion(score, score >= 0.5, asked)
-    assert found.tolist()[:2] == [0, 0]
-    assert found[2] > 128 > found[3] > 0
+    assert found.dtype == np.uint16
+    assert found[0] == 0
+    assert (found[1:] > 0).all() and len(set(found.tolist())) == 5
+    assert is_asked(found).tolist() == asked.tolist()
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_the_ends_of_the_scale_have_a_suspicion(score: float) -> None:
-    scores, yes = np.array([score], np.float32), np.array([True])
-    assert 0 < suspicion(scores, ~yes, yes)[0] <= 128 < suspicion(scores, yes, yes)[0]
+@pytest.mark.parametrize("flagged", [False, True])
+def test_what_becomes_known_is_no_question_any_more(
+    score: float, flagged: bool
+) -> None:
+    scores, flags = np.array([score], np.float32), np.array([flagged])
+    asked = suspicion(scores, flags, np.array([True]))
+    known = suspicion(scores, flags, np.array([False]))
+    assert is_asked(asked) and not is_asked(known)
+    assert unask(asked) == unask(known) == known
+    assert unask(asked).dtype == np.uint16
+
+
+def test_documents_of_known_origin_are_counted_by_class_length_and_score() -> None:
+    score = np.array([0.2, 0.7, 0.7, np.nan], np.float32)
+    words = np.array([10, 700, 700, 700])
+    suspicions = suspicion(score, score >= 0.5, np.zeros(4, bool))
+    found = survey(
+        np.zeros(4, np.uint64),
+        words,
+        suspicions,
+        np.array([HUMAN, SYNTHETIC, SYNTHETIC, SYNTHETIC], np.uint8),
+        words,
+        # Whether they stay does not matter to what the detector saw.
+        np.array([True, False, True, True]),
+    )
+    assert not len(found.cells)
+    assert found.settled.tolist() == [10, 1400]
+    assert found.known.sum() == 3
+    assert found.known[HUMAN, 0, score_bins(score[0])] == 1
+    assert found.known[SYNTHETIC, -1, score_bins(score[1])] == 2

@@ -1,10 +1,21 @@
+import dataclasses
+import functools
+
 import numpy as np
 import pytest
 
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.profiles import Profiles, count_profiles
 from synthfilter.core.schema import Origin
-from synthfilter.decisions.survey import Survey, group_keys, survey, suspicion
+from synthfilter.decisions.prevalence import Fitter
+from synthfilter.decisions.survey import (
+    Survey,
+    add_surveys,
+    group_keys,
+    survey,
+    suspicion,
+    unask,
+)
 from synthfilter.decisions.truth import (
     Truth,
     estimate_truth,
@@ -131,6 +142,56 @@ def test_no_share_is_held_where_everything_is_suspect() -> None:
     assert truth.human_share == 0
     score, _ = crawl(100, 400)
     assert suspects(truth, score).sum() == (score < THRESHOLD).sum()
+
+
+def test_documents_of_known_origin_say_what_machine_text_looks_like() -> None:
+    _, seen = crawl(400, 100)
+    human = draw(False, 300, 77)
+    everything, nothing = np.ones(300, bool), np.zeros(300, bool)
+    marked = survey(
+        np.full(300, KEY),
+        np.full(300, WORDS),
+        # Their origin was a question until something else told it.
+        unask(suspicion(human, nothing, everything)),
+        np.full(300, SYNTHETIC, np.uint8),
+        np.full(300, WORDS),
+        everything,
+    )
+    before = estimate_truth(seen, PROFILES, None, SHRINK)
+    one, other = (
+        estimate_truth(add_surveys(parts), PROFILES, None, SHRINK)
+        for parts in ([seen, marked], [marked, seen])
+    )
+    assert before.known.tolist() == [0, 0]
+    assert one.known.tolist() == [0, 300]
+    assert one.human_share > before.human_share
+    assert one.prevalence.all.high > before.prevalence.all.high + 0.1
+    assert one.prevalence.all == other.prevalence.all
+    told = tell_prevalence(one, {})
+    assert told is not None
+    assert told["known"] == {"human": 0, "synthetic": 300}
+    few = dataclasses.replace(seen, known=marked.known // 5)
+    assert 0 < few.known.sum() < 100
+    unsaid = estimate_truth(few, PROFILES, None, SHRINK)
+    assert unsaid.known.tolist() == [0, 0]
+    assert unsaid.prevalence.all == before.prevalence.all
+
+
+def test_an_estimate_asks_for_the_fitter_of_its_profiles() -> None:
+    _, seen = crawl(300, 100)
+    made: list[Profiles] = []
+
+    def make(profiles: Profiles) -> Fitter:
+        made.append(profiles)
+        return Fitter(profiles)
+
+    remembered = functools.lru_cache(make)
+    known = dataclasses.replace(seen, known=seen.known + 1)
+    for one in (seen, known, seen, known):
+        found = estimate_truth(one, PROFILES, None, SHRINK, remembered)
+        plain = estimate_truth(one, PROFILES, None, SHRINK)
+        assert found.prevalence.all == plain.prevalence.all
+    assert [profiles.known.sum() for profiles in made] == [0, known.known.sum()]
 
 
 def test_without_profiles_the_marks_are_all_that_is_known() -> None:
