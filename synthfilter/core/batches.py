@@ -56,7 +56,7 @@ def _reduce(batch: pa.RecordBatch) -> tuple[Any, tuple[bytes]]:
 
 registry.register_coder(pa.RecordBatch, RecordBatchCoder)
 # Runners pickle what they do not look at, as Dataflow's does what all workers get.
-copyreg.pickle(pa.RecordBatch, _reduce)  # type: ignore[arg-type]
+copyreg.pickle(pa.RecordBatch, _reduce)
 
 
 def concat_batches(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
