@@ -121,13 +121,14 @@ def group_pairs(
     with_hubs = np.where(hub[with_hubs[:, :1]], with_hubs[:, ::-1], with_hubs)
     with_hubs = with_hubs[np.argsort(with_hubs[:, 0], kind="stable")]
     cell = _cells(inside, len(order), cells)
+    members = [distinct([side * cells + cell]) for side in inside.T]
     return Groups(
         order,
         find_sorted(distinct(crowded), order) >= 0,
         np.concatenate([inside, with_hubs]),
         len(inside),
         cell,
-        np.stack(np.divmod(distinct((inside * cells + cell[:, None]).T), cells), 1),
+        np.stack(np.divmod(distinct(members), cells), axis=1),
     )
 
 
