@@ -64,7 +64,7 @@ def drop_near_copies(
 ) -> tuple[beam.PCollection, beam.PCollection]:
     """Returns the `schema.DECIDED` batches with near copies left out.
 
-    And the number of documents that were not compared with all candidates.
+    And how many that are kept were not compared with all candidates.
 
     Args:
       settled: `schema.DECIDED` batches, exact copies settled.

@@ -101,18 +101,7 @@ def group_pairs(
       found: Pairs and crowded documents of parts of all bands; see `find_pairs`.
       cells: In how many cells at most.
     """
-    crowded: list[np.ndarray] = []
-    pairs, more = np.zeros((0, 2), np.uint64), list[np.ndarray]()
-    waiting = 0
-    for batch, crowd in found:
-        crowded = [distinct([*crowded, column(crowd, schema.ORDER)])]
-        more.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
-        waiting += len(more[-1])
-        # Two documents may share bands in several partitions: those of a boilerplate
-        # in most of them.
-        if waiting > max(len(pairs), _WAITING_PAIRS):
-            pairs, more, waiting = _distinct_rows([pairs, *more]), [], 0
-    pairs = _distinct_rows([pairs, *more])
+    pairs, crowded = _merge_pairs(found)
     order = distinct([pairs.ravel()])
     rows = np.searchsorted(order, pairs)
     hub = np.bincount(rows.ravel(), minlength=len(order)) > MAX_PARTNERS
@@ -121,14 +110,33 @@ def group_pairs(
     with_hubs = np.where(hub[with_hubs[:, :1]], with_hubs[:, ::-1], with_hubs)
     with_hubs = with_hubs[np.argsort(with_hubs[:, 0], kind="stable")]
     cell = _cells(inside, len(order), cells)
+    members = [distinct([side * cells + cell]) for side in inside.T]
     return Groups(
         order,
-        find_sorted(distinct(crowded), order) >= 0,
+        find_sorted(crowded, order) >= 0,
         np.concatenate([inside, with_hubs]),
         len(inside),
         cell,
-        np.stack(np.divmod(distinct((inside * cells + cell[:, None]).T), cells), 1),
+        np.stack(np.divmod(distinct(members), cells), axis=1),
     )
+
+
+def _merge_pairs(
+    found: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct pairs [pairs, 2] and crowded documents of all parts."""
+    crowded = np.zeros(0, np.uint64)
+    pairs, more = np.zeros((0, 2), np.uint64), list[np.ndarray]()
+    waiting = 0
+    for batch, crowd in found:
+        crowded = distinct([crowded, column(crowd, schema.ORDER)])
+        more.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
+        waiting += len(more[-1])
+        # Two documents may share bands in several partitions: those of a boilerplate
+        # in most of them.
+        if waiting > max(len(pairs), _WAITING_PAIRS):
+            pairs, more, waiting = _distinct_rows([pairs, *more]), [], 0
+    return _distinct_rows([pairs, *more]), crowded
 
 
 def _cells(pairs: np.ndarray, documents: int, cells: int) -> np.ndarray:
