@@ -43,9 +43,9 @@ def draw_models(profiles: Profiles) -> Models | None:
     """Returns sources that are as unlike the known ones as those are unlike each other.
 
     A draw takes one source of each class and moves its scores by a normal amount, so
-    that it stands for what no source of the profiles shows. Half of them look like the
-    documents of known origin instead, for lengths of which there are some; half, as the
-    others need not be like these. The draws are spread evenly (Halton 1960) and the
+    that it stands for what no source of the profiles shows. Half of them are the
+    documents of known origin instead, where these are enough, and move less; half, as
+    the others need not be like these. The draws are spread evenly (Halton 1960) and the
     same each time.
 
     Args:
@@ -66,17 +66,16 @@ def draw_models(profiles: Profiles) -> Models | None:
         (HUMAN, human, first, normal[0]),
         (SYNTHETIC, synthetic, second, normal[1]),
     ):
-        width = _SHIFT_OWN if profiles.own[kind] else _SHIFT_UNSEEN
-        steps = np.array([NormalDist().inv_cdf(u) for u in move.tolist()])
-        known = np.zeros(DRAWS, bool)
+        width = np.full(DRAWS, _SHIFT_OWN if profiles.own[kind] else _SHIFT_UNSEEN)
+        number = (place * len(sources)).astype(np.int64)
         if told[kind]:
             # The first bit of a place tells whether, the others which source.
-            known, place = place < 0.5, 2 * place % 1
-        number = (place * len(sources)).astype(np.int64)
-        drawn = move_scores(sources[number], width * steps)
-        own = _SHIFT_OWN * steps[known]
-        drawn[known] = _lean_to_known(drawn[known], profiles.known[kind], own)
-        parts.append(drawn)
+            known = place < 0.5
+            number = (2 * place % 1 * len(sources)).astype(np.int64)
+            number[known], width[known] = -1, _SHIFT_OWN
+            sources = np.concatenate([sources, _smooth_known(profiles, kind)])
+        bins = width * [NormalDist().inv_cdf(u) for u in move.tolist()]
+        parts.append(move_scores(sources[number], bins))
     return Models(*parts)
 
 
@@ -89,24 +88,13 @@ def enough_known(known: np.ndarray) -> list[bool]:
     return (known.sum(axis=(1, 2)) >= LEAST_KNOWN).tolist()
 
 
-def _lean_to_known(
-    drawn: np.ndarray, known: np.ndarray, bins: np.ndarray
-) -> np.ndarray:
-    """Returns draws that look like documents of known origin where there are some.
+def _smooth_known(profiles: Profiles, kind: int) -> np.ndarray:
+    """Returns shares of bins of documents of known origin: [1, BANDS, BINS].
 
-    Args:
-      drawn: Of the sources, [draws, BANDS, BINS]. As they are for lengths of which no
-        documents are known.
-      known: Documents, [BANDS, BINS].
-      bins: By how many bins to move these in each draw.
+    Lengths with few of them look like those of all sources.
     """
-    blurred = _blur(known.astype(np.float64))
-    total = blurred.sum(axis=-1, keepdims=True)
-    shares = np.divide(
-        blurred, total, out=np.full_like(blurred, 1 / BINS), where=total > 0
-    )
-    moved = move_scores(np.broadcast_to(shares, drawn.shape), bins)
-    return (total * moved + _SHRINK * drawn) / (total + _SHRINK)
+    sources = profiles.of(kind).counts[:, kind]
+    return smooth_counts(np.concatenate([sources, profiles.known[[kind]]]))[-1:]
 
 
 def smooth_counts(counts: np.ndarray) -> np.ndarray:

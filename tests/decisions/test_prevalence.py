@@ -189,13 +189,13 @@ def test_half_of_the_draws_are_of_known_documents():
         for models in (found, plain)
     )
     assert high == pytest.approx(0.5 + before / 2, abs=0.1)
-    # Of other lengths nothing is known, so they look as ever.
+    # Of other lengths nothing is known, so they look like those of all sources.
     for other in {*range(len(BANDS))} - {band}:
         high, before = (
             models.synthetic[:, other, -16:].sum(axis=-1).mean()
             for models in (found, plain)
         )
-        assert high == pytest.approx(before, abs=0.05)
+        assert high == pytest.approx(before, abs=0.15)
     for part in found:
         assert part.sum(axis=-1) == pytest.approx(1)
         assert part.min() > 0
