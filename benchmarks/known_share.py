@@ -4,10 +4,10 @@
 
 Mixtures as in true_share.py, drawn from half of a human and half of a machine-written
 source whose families the estimate does not know. Of the same build the origin of other
-documents is known: the other halves, or text of another family. The last table has
-machine text that scores like human text, four fifths of which are known. Constants
-were chosen on pairs of the sources in `CHOSEN_ON`; the first table is of pairs of the
-others.
+documents is known: the other halves, or text of another family. Then the same with a
+calibration on text of the sources, and with machine text that scores like human text,
+four fifths of which are known. Constants were chosen on pairs of the sources in
+`CHOSEN_ON`; what they are worth is told of pairs of the others.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from planted import SHARES, Case, Scored, plant_case, read_scores
@@ -43,12 +44,34 @@ KNOWN = {
     "both of the sources": (SAME, SAME),
     "both of other families": (OTHER, OTHER),
 }
+_CALIBRATED = tuple(KNOWN)[:3]
+_LIKE_HUMAN = tuple(KNOWN)[:2]
 
 
-def check_pair(
+class Pair(NamedTuple):
+    """A human and a machine-written source: what is mixed, and what is known.
+
+    Attributes:
+      human: The human source.
+      machine: The machine-written one.
+      cases: The mixtures.
+      own: Rows of both sources that are in no mixture.
+      other: Rows of a source of another family, of each class.
+      families: Of both sources.
+    """
+
+    human: str
+    machine: str
+    cases: list[Case]
+    own: list[np.ndarray]
+    other: list[np.ndarray]
+    families: list[str]
+
+
+def draw_pair(
     scored: Scored, human: str, machine: str, draws: int, rng: np.random.Generator
-) -> list[Outcome]:
-    """Returns what the estimate makes of a pair, with each kind of known documents.
+) -> Pair:
+    """Returns mixtures of half of each of two sources.
 
     Args:
       scored: The documents.
@@ -59,28 +82,52 @@ def check_pair(
     """
     sides = ((False, human), (True, machine))
     family = [scored.sources(kind)[name] for kind, name in sides]
-    halves, others = [], []
+    own, others = [], []
     for kind, name in sides:
         rows = rng.permutation(scored.rows(kind, (name,)))
-        halves.append(rows[: len(rows) // 2])
+        own.append(rows[: len(rows) // 2])
         known = scored.sources(kind)
         source = rng.choice([n for n in known if known[n] not in family])
         others.append(rng.permutation(scored.rows(kind, (str(source),))))
     left = scored._replace(source=scored.source.copy())
-    left.source[np.concatenate(halves)] = ""
+    left.source[np.concatenate(own)] = ""
     cases = [
         plant_case(left, (human,), (machine,), share, SIZE, rng)
         for share in SHARES
         for _ in range(draws)
     ]
-    profiles = scored.profiles(scored.without(family))
+    return Pair(human, machine, cases, own, others, family)
+
+
+def is_other(pair: Pair) -> bool:
+    """Returns whether constants were chosen on neither source."""
+    return not CHOSEN_ON & {pair.human, pair.machine}
+
+
+def check_pair(scored: Scored, pair: Pair) -> list[Outcome]:
+    """Returns what the estimate makes of a pair, with each kind of known documents."""
+    profiles = scored.profiles(scored.without(pair.families))
     outcomes = []
     for name, kinds in KNOWN.items():
         rows = [
-            {NOTHING: half[:0], SAME: half, OTHER: other}[kind][:MOST_KNOWN]
-            for kind, half, other in zip(kinds, halves, others, strict=True)
+            {NOTHING: own[:0], SAME: own, OTHER: other}[kind][:MOST_KNOWN]
+            for kind, own, other in zip(kinds, pair.own, pair.other, strict=True)
         ]
-        outcomes += check(scored, cases, with_known(profiles, scored, rows), name)
+        known = with_known(profiles, scored, rows)
+        outcomes += check(scored, pair.cases, known, name)
+    return outcomes
+
+
+def check_calibrated(scored: Scored, pair: Pair) -> list[Outcome]:
+    """Returns the same with a calibration on half of what is in no mixture."""
+    calibrated, known = ([rows[start::2] for rows in pair.own] for start in (0, 1))
+    profiles = replace(scored.profiles(np.concatenate(calibrated)), own=(True, True))
+    outcomes = []
+    for name, rows in zip(
+        _CALIBRATED, (known[1][:0], known[1], pair.other[1]), strict=True
+    ):
+        mine = with_known(profiles, scored, [rows[:MOST_KNOWN]])
+        outcomes += check(scored, pair.cases, mine, name)
     return outcomes
 
 
@@ -131,9 +178,9 @@ def check_like_human(
             for _ in range(draws)
         ]
         profiles = scored.profiles(scored.without({family, *left_out}))
-        outcomes += check(scored, cases, profiles, "nothing")
+        outcomes += check(scored, cases, profiles, _LIKE_HUMAN[0])
         profiles = with_known(profiles, scored, [known])
-        outcomes += check(scored, cases, profiles, "machine text of the source")
+        outcomes += check(scored, cases, profiles, _LIKE_HUMAN[1])
     return outcomes
 
 
@@ -147,21 +194,20 @@ def main() -> None:
     options = parser.parse_args()
     scored = read_scores(options.scores, options.data)
     rng = np.random.default_rng(options.seed)
-    pairs = list(itertools.product(scored.sources(False), scored.sources(True)))
-    found = {pair: check_pair(scored, *pair, options.draws, rng) for pair in pairs}
-    for said, mine in (
-        ("pairs of other sources", [p for p in pairs if not CHOSEN_ON & {*p}]),
-        (
-            "pairs of sources that constants were chosen on",
-            [p for p in pairs if CHOSEN_ON >= {*p}],
-        ),
-        ("all pairs", pairs),
-    ):
-        outcomes = [outcome for pair in mine for outcome in found[pair]]
-        print(f"{said}: {len(mine)}\n\n{table_of(outcomes, tuple(KNOWN))}\n")
-    like = check_like_human(scored, options.draws, rng)
-    said = tuple(KNOWN)[:2]
-    print(f"machine text that scores like human text\n\n{table_of(like, said)}")
+    names = list(itertools.product(scored.sources(False), scored.sources(True)))
+    pairs = [draw_pair(scored, *name, options.draws, rng) for name in names]
+    found = [(pair, check_pair(scored, pair)) for pair in pairs]
+    others = [pair for pair in pairs if is_other(pair)]
+    told = [o for pair, of in found if is_other(pair) for o in of]
+    print(f"{len(others)} pairs of other sources\n\n{table_of(told, tuple(KNOWN))}\n")
+    told = [outcome for _, outcomes in found for outcome in outcomes]
+    print(f"all {len(pairs)} pairs\n\n{table_of(told, tuple(KNOWN))}\n")
+    told = [o for pair in others for o in check_calibrated(scored, pair)]
+    print(f"calibrated on the sources\n\n{table_of(told, _CALIBRATED)}\n")
+    told = check_like_human(scored, options.draws, rng)
+    mine = [outcome for outcome in told if not CHOSEN_ON & {*outcome.case.human}]
+    print(f"text that scores like human text\n\n{table_of(mine, _LIKE_HUMAN)}\n")
+    print(f"the same, all human sources\n\n{table_of(told, _LIKE_HUMAN)}")
 
 
 if __name__ == "__main__":

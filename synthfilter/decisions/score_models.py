@@ -13,9 +13,6 @@ DRAWS = 256
 # one: a standard deviation in bins, each a quarter of the logit. For how they were
 # chosen see docs/true-share.md.
 _SHIFT_UNSEEN, _SHIFT_OWN = 6.0, 2.0
-# Of the draws of a class, how many are of the documents of known origin, where these
-# are enough to say what the scores of such text look like.
-_KNOWN_PART = 0.5
 LEAST_KNOWN = 100
 """Documents of a class whose origin is known, for their scores to take part."""
 
@@ -46,9 +43,9 @@ def draw_models(profiles: Profiles) -> Models | None:
     """Returns sources that are as unlike the known ones as those are unlike each other.
 
     A draw takes one source of each class and moves its scores by a normal amount, so
-    that it stands for what no source of the profiles shows. Half of them take the
-    documents of known origin instead, where there are some, and move them less: the
-    others need not be like these. The draws are spread evenly (Halton 1960) and the
+    that it stands for what no source of the profiles shows. Half of them are the
+    documents of known origin instead, where these are enough, and move less; half, as
+    the others need not be like these. The draws are spread evenly (Halton 1960) and the
     same each time.
 
     Args:
@@ -72,10 +69,10 @@ def draw_models(profiles: Profiles) -> Models | None:
         width = np.full(DRAWS, _SHIFT_OWN if profiles.own[kind] else _SHIFT_UNSEEN)
         number = (place * len(sources)).astype(np.int64)
         if told[kind]:
-            known = place < _KNOWN_PART
-            others = (place - _KNOWN_PART) / (1 - _KNOWN_PART)
-            number = np.where(known, -1, others * len(sources)).astype(np.int64)
-            width[known] = _SHIFT_OWN
+            # The first bit of a place tells whether, the others which source.
+            known = place < 0.5
+            number = (2 * place % 1 * len(sources)).astype(np.int64)
+            number[known], width[known] = -1, _SHIFT_OWN
             sources = np.concatenate([sources, _smooth_known(profiles, kind)])
         bins = width * [NormalDist().inv_cdf(u) for u in move.tolist()]
         parts.append(move_scores(sources[number], bins))
@@ -94,7 +91,7 @@ def enough_known(known: np.ndarray) -> list[bool]:
 def _smooth_known(profiles: Profiles, kind: int) -> np.ndarray:
     """Returns shares of bins of documents of known origin: [1, BANDS, BINS].
 
-    Bands with few of them look like those of all sources.
+    Lengths with few of them look like those of all sources.
     """
     sources = profiles.of(kind).counts[:, kind]
     return smooth_counts(np.concatenate([sources, profiles.known[[kind]]]))[-1:]

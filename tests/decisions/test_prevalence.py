@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthfilter.core.bands import length_bands
+from synthfilter.core.bands import BANDS, length_bands
 from synthfilter.core.profiles import Profiles, count_profiles, join_profiles
 from synthfilter.decisions.prevalence import (
     SHAPE,
@@ -189,6 +189,13 @@ def test_half_of_the_draws_are_of_known_documents():
         for models in (found, plain)
     )
     assert high == pytest.approx(0.5 + before / 2, abs=0.1)
+    # Of other lengths nothing is known, so they look like those of all sources.
+    for other in {*range(len(BANDS))} - {band}:
+        high, before = (
+            models.synthetic[:, other, -16:].sum(axis=-1).mean()
+            for models in (found, plain)
+        )
+        assert high == pytest.approx(before, abs=0.15)
     for part in found:
         assert part.sum(axis=-1) == pytest.approx(1)
         assert part.min() > 0
