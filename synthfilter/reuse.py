@@ -35,7 +35,7 @@ from synthfilter.core.uses import (
     store_signatures,
     stored_signatures,
 )
-from synthfilter.decisions import decide, lineage, near_uses, reuse
+from synthfilter.decisions import lineage, near_uses, reuse
 from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
 from synthfilter.decisions.reuse import Rule, Uses
 from synthfilter.dropped import DROPPED, find_sorted, mark_dropped
@@ -207,7 +207,7 @@ def known_parents(
 
 def settle_and_mark(
     element: tuple[int, Iterable[pa.RecordBatch]],
-    seed: int,
+    settle: Callable[[pa.RecordBatch], pa.RecordBatch],
     rules: ReuseRules,
     partitions: int,
     identity: BuildIdentity,
@@ -217,7 +217,7 @@ def settle_and_mark(
 
     Args:
       element: `(partition, schema.JUDGED batches)`, split by content.
-      seed: Of the random order.
+      settle: `texts.settle_texts` with the options of the build.
       rules: What leaves a document out.
       partitions: Number of partitions.
       identity: Which build this is.
@@ -225,7 +225,7 @@ def settle_and_mark(
     """
     partition, batches = element
     judged = concat_batches(batches)
-    decided = decide.settle_copies([judged], seed)
+    decided = settle(judged)
     alive = column(decided, schema.REASON) == Reason.KEPT
     alive &= ~np.isin(column(decided, schema.DECLARED), _FIRM)
     rows = np.flatnonzero(alive)

@@ -35,6 +35,11 @@ def suspicion(score: np.ndarray, flagged: np.ndarray, asked: np.ndarray) -> np.n
     return np.where(asked, code + _FLAGGED * flagged, 0).astype(np.uint8)
 
 
+def unask(suspicions: np.ndarray, settled: np.ndarray) -> np.ndarray:
+    """Returns the suspicions without those of documents whose origin is settled."""
+    return np.where(settled, 0, suspicions).astype(suspicions.dtype)
+
+
 def group_keys(declared: np.ndarray, source_key: np.ndarray) -> np.ndarray:
     """Returns the key of the group of each document: its declared origin and source.
 

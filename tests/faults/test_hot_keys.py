@@ -11,8 +11,10 @@ import pytest
 
 from synthfilter.core import schema
 from synthfilter.core.schema import Reason
-from synthfilter.decisions.decide import settle_copies
+from synthfilter.decisions.groups import PLAIN
 from synthfilter.decisions.near import candidate_pairs, resolve_greedily
+from synthfilter.decisions.origin import OriginRules
+from synthfilter.decisions.texts import settle_texts
 from synthfilter.near import MAX_BUCKET
 
 BOILERPLATE = "please read the terms of use of this site before you go on to " * 2
@@ -44,7 +46,9 @@ def judged(rows: int) -> pa.RecordBatch:
 
 def test_a_document_copied_a_million_times_stays_once() -> None:
     rows = judged(10**6)
-    settled, seconds, most = use_of(lambda: settle_copies([rows], seed=0))
+    settled, seconds, most = use_of(
+        lambda: settle_texts(rows, OriginRules(), ("human",), PLAIN, seed=0)
+    )
     reason = settled.column(schema.REASON).to_numpy()
     assert np.flatnonzero(reason == Reason.KEPT).tolist() == [0]
     assert (reason[1:] == Reason.EXACT_COPY).all()
