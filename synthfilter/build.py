@@ -45,6 +45,7 @@ from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
 from synthfilter.evidence import read_outside_evidence
+from synthfilter.generations import find_lineage
 from synthfilter.identity import content_options, identify_build
 from synthfilter.inputs.blocks import (
     Block,
@@ -76,7 +77,6 @@ from synthfilter.reporting import Publication, read_sketches, tell_maker
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
-    find_lineage,
     settle_and_mark,
 )
 from synthfilter.same_ids import count_same_ids

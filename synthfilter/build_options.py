@@ -107,8 +107,8 @@ class OriginOptions:
         text, where no mark, address or date says human, too: reclassify (as
         synthetic), drop or keep.
       marked_human: What to do with declared human documents that carry the mark or the
-        columns of machine text, or have a URL of synthetic_urls: reclassify, drop or
-        keep.
+        columns of machine text, have a URL of synthetic_urls, or are synthetic in the
+        ledger: reclassify, drop or keep.
       early_synthetic: What to do with synthetic documents created before human_before:
         reclassify (as human), drop or keep.
       language_policy: What to do with documents that the detector cannot score, being

@@ -22,6 +22,7 @@ from synthfilter.core.batches import (
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.hashing import distinct
 from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.uses import hashes_of_partition
 from synthfilter.decisions import decide, texts
 from synthfilter.decisions.cells import join_bounds
 from synthfilter.decisions.groups import PLAIN, Grouping
@@ -32,6 +33,7 @@ from synthfilter.decisions.survey import add_surveys
 from synthfilter.decisions.truth import Truth, estimate_truth
 from synthfilter.detection.lengths import Threshold
 from synthfilter.dropped import mark_dropped
+from synthfilter.generations import Lineage, join_lineage, parents_of, tell_lineage
 from synthfilter.identity import BuildIdentity
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.fields import parse_fields
@@ -39,14 +41,13 @@ from synthfilter.inputs.sidecars import no_facts
 from synthfilter.measured import describe_groups, measure_block, tell_estimate
 from synthfilter.outputs.manifest import ShardRecord
 from synthfilter.reuse import (
-    Lineage,
+    Texts,
+    add_evidence,
     capped_by_block,
     find_near_uses,
-    join_lineage,
-    parents_of,
-    settle_and_mark,
+    look_up,
+    mark_used,
     sign_documents,
-    tell_lineage,
 )
 from synthfilter.sources import check_losses, name_sources
 from synthfilter.stored import StoredBuild
@@ -184,6 +185,7 @@ class Replay:
         profiles = stored.profiles
         self._fitter = None if profiles is None else Fitter(profiles)
         self.corpus = Corpus(stored, annotated)
+        self._texts: Optional[Texts] = None
         self.known = self._find_known()
         self._lineage: Optional[Lineage] = None
         rules = self._build.reuse_rules()
@@ -240,6 +242,7 @@ class Replay:
         ]
         row = np.arange(facts.num_rows, dtype=np.int32)
         judged = set_column(concat_batches(parts), schema.ROW, pa.array(row))
+        judged = add_evidence(judged, self._look_up(judged))
         return texts.settle_origins(judged, rules, keep, grouping)
 
     def count_filtered(self, threshold: Threshold, judged: pa.RecordBatch) -> Filtered:
@@ -261,15 +264,18 @@ class Replay:
 
         But for near copies.
         """
+        settled = texts.settle_copies([judged], self._build.seed)
         if self._lineage is None:
-            return self._settle_copies(judged)
+            return settled
         rules = self._build.reuse_rules()
-        return settle_and_mark(
-            (0, [judged]), self._settle_copies, rules, 1, self._identity, self._lineage
-        )
+        return mark_used(settled, self._look_up(judged), rules, self._lineage)
 
-    def _settle_copies(self, judged: pa.RecordBatch) -> pa.RecordBatch:
-        return texts.settle_copies([judged], self._build.seed)
+    def _look_up(self, judged: pa.RecordBatch) -> Texts:
+        """Returns what the ledger knows of all texts; read once, with any threshold."""
+        if self._texts is None:
+            span = hashes_of_partition(0, 1)
+            self._texts = look_up(judged, self._identity.ledger, span)
+        return self._texts
 
     def drop_near_uses(
         self, settled: pa.RecordBatch, similarity: float

@@ -26,9 +26,15 @@ from synthfilter.decisions.verdicts import Effective, find_verdicts
 CONFLICT_POLICIES = ("reclassify", "drop", "keep")
 LANGUAGE_POLICIES = ("declared", "drop")
 
-# Evidence that a document itself or its place gives, and not a mere declaration.
+# Evidence that a document itself, its place or its past gives: no mere declaration.
 _DECLARATIONS = (Evidence.DECLARED, Evidence.COLUMN)
-INHERENT = (Evidence.MARK, Evidence.PRODUCER, Evidence.URL, Evidence.DATE)
+INHERENT = (
+    Evidence.MARK,
+    Evidence.PRODUCER,
+    Evidence.URL,
+    Evidence.LEDGER,
+    Evidence.DATE,
+)
 
 
 # What is known of a text without its origin, and may leave it out once that is known.
@@ -45,7 +51,8 @@ class OriginRules:
       flagged_human: What to do with documents declared human that score as machine
         text: `reclassify` as synthetic, `drop`, or `keep` as human. Nothing is done
         where a mark, a URL or a date says human, too.
-      marked_human: The same for those whose mark, producer or URL says synthetic.
+      marked_human: The same for those whose mark, producer or URL, or the ledger, says
+        synthetic.
       early_synthetic: What to do with documents that are synthetic by declaration or
         mark, and human by their date.
       language_policy: What to do without a score: `declared` leaves documents as other
@@ -141,7 +148,7 @@ class Judgement(NamedTuple):
     Attributes:
       origin: `Origin` codes, uint8.
       reason: `Reason` codes so far, uint8; KEPT: still in.
-      claims: All that was said, the detector's word included, uint16.
+      claims: All that was said, the detector's word included, uint32.
       open: Whether the detector's word decides, or might have: what it misses and
         flags wrongly is to be estimated.
     """
@@ -164,7 +171,7 @@ def judge(
 
     Args:
       declared: See `weigh`, and so on.
-      claims: What everything but declaration and detector says, uint16.
+      claims: What everything but declaration and detector says, uint32.
       score: float32.
       unusable: `Reason` codes.
       threshold: float32.
@@ -192,7 +199,7 @@ def weigh(
     Args:
       declared: `Origin` codes as the user declared them. What is of a reference set or
         of the archive stays that; of the others, a declaration is a claim.
-      claims: What everything but declaration and detector says, uint16.
+      claims: What everything but declaration and detector says, uint32.
       score: float32 in [0, 1], the higher the more like machine text; NaN = the
         detector cannot tell.
       unusable: `Reason` codes found while reading; KEPT where there is none.
@@ -223,7 +230,7 @@ def share_claims(
     Args:
       content_hi: Upper halves of the content hashes, uint64.
       content_lo: Lower halves.
-      claims: What is said of each document, uint16.
+      claims: What is said of each document, uint32.
       lends: Of which documents that counts for their copies.
       takes: For which it counts what is said of their copies; these lend, too.
     """
