@@ -278,7 +278,7 @@ def no_signatures() -> np.ndarray:
 
 
 def _claims(given: pa.Array, text: pa.Array) -> np.ndarray:
-    """Returns the claims of columns with those of marks in the text, uint16.
+    """Returns the claims of columns with those of marks in the text, uint32.
 
     Any mark that says machine is enough, wherever it stands.
     """

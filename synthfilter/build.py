@@ -31,11 +31,12 @@ from synthfilter.core import hashing, schema, storage
 from synthfilter.core.batches import (
     GatherBatches,
     Keyed,
+    concat_batches,
 )
 from synthfilter.core.errors import UserError
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import decide, minhash
+from synthfilter.decisions import decide, minhash, texts
 from synthfilter.decisions.origin import OutsideEvidence
 from synthfilter.decisions.summary import add_chosen
 from synthfilter.decisions.verdicts import check_max_error
@@ -44,6 +45,7 @@ from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_profiles, choose_threshold
 from synthfilter.evidence import read_outside_evidence
+from synthfilter.generations import find_lineage
 from synthfilter.identity import content_options, identify_build
 from synthfilter.inputs.blocks import (
     Block,
@@ -75,7 +77,6 @@ from synthfilter.reporting import Publication, read_sketches, tell_maker
 from synthfilter.reuse import (
     ReuseRules,
     drop_near_uses,
-    find_lineage,
     settle_and_mark,
 )
 from synthfilter.same_ids import count_same_ids
@@ -368,7 +369,7 @@ class Build(
             >> beam.Map(
                 judge_block,
                 threshold,
-                self.origin_rules(),
+                self.max_ai_score,
                 outside,
                 self.keep,
                 self.grouping(),
@@ -376,16 +377,16 @@ class Build(
             | "GatherFacts"
             >> beam.ParDo(GatherBatches()).with_output_types(pa.RecordBatch)
             | "ByContent"
-            >> beam.FlatMap(decide.split_by_content, partitions).with_output_types(
-                Keyed
-            )
+            >> beam.FlatMap(texts.split_by_content, partitions).with_output_types(Keyed)
             | "SameContent" >> beam.GroupByKey()
         )
         if self.ledger is None and self.max_generation is None:
-            return by_content | "SettleCopies" >> beam.Map(settle_copies, self.seed)
+            return by_content | "SettleCopies" >> beam.Map(
+                settle_partition, self.settling()
+            )
         return by_content | "SettleUses" >> beam.Map(
             settle_and_mark,
-            self.seed,
+            self.settling(),
             self.reuse_rules(),
             partitions,
             AsSingleton(identity),
@@ -469,6 +470,16 @@ class Build(
         if self.count == "declared":
             return None
         return self.rules().held_fraction()
+
+    def settling(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        """Returns `texts.settle_texts` with the options of the build."""
+        return functools.partial(
+            texts.settle_texts,
+            rules=self.origin_rules(),
+            keep=self.keep,
+            grouping=self.grouping(),
+            seed=self.seed,
+        )
 
     def reuse_rules(self) -> ReuseRules:
         """Returns what earlier use leaves a document out."""
@@ -575,8 +586,9 @@ def tell_near_copies(capped: int, bands: int, rows: int) -> dict[str, int]:
     return {"bands": bands, "rows": rows, "not_compared_with_all": capped}
 
 
-def settle_copies(
-    element: tuple[int, Iterable[pa.RecordBatch]], seed: int
+def settle_partition(
+    element: tuple[int, Iterable[pa.RecordBatch]],
+    settle: Callable[[pa.RecordBatch], pa.RecordBatch],
 ) -> pa.RecordBatch:
-    """Returns the settled rows of a partition; see `decide.settle_copies`."""
-    return decide.settle_copies(element[1], seed)
+    """Returns the settled rows of a partition; see `texts.settle_texts`."""
+    return settle(concat_batches(element[1]))

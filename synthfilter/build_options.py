@@ -107,8 +107,8 @@ class OriginOptions:
         text, where no mark, address or date says human, too: reclassify (as
         synthetic), drop or keep.
       marked_human: What to do with declared human documents that carry the mark or the
-        columns of machine text, or have a URL of synthetic_urls: reclassify, drop or
-        keep.
+        columns of machine text, have a URL of synthetic_urls, or are synthetic in the
+        ledger: reclassify, drop or keep.
       early_synthetic: What to do with synthetic documents created before human_before:
         reclassify (as human), drop or keep.
       language_policy: What to do with documents that the detector cannot score, being
@@ -164,7 +164,8 @@ class CopyOptions:
 
     Args:
       keep: Which of several copies stays, the most important rule first: reviewed (a
-        field of that name is true), human, longest, oldest.
+        field of that name is true), human (of near copies: those of the same text have
+        one origin), longest, oldest.
       near_duplicates: Drop documents of which another, kept one shares at least this
         much, as Jaccard similarity of their word shingles, above 0 to 1; without it,
         only the same text counts as a copy.

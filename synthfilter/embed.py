@@ -25,9 +25,14 @@ from synthfilter.build_options import MixtureOptions
 from synthfilter.core import hashing, schema
 from synthfilter.core.batches import Keyed, column, concat_batches, split_by_key
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import copies, decide
+from synthfilter.decisions import copies, decide, texts
 from synthfilter.decisions.cells import Bounds
-from synthfilter.decisions.groups import PLAIN, Grouping, tell_groups
+from synthfilter.decisions.groups import (
+    PLAIN,
+    Grouping,
+    settle_groups,
+    tell_groups,
+)
 from synthfilter.decisions.origin import OriginRules
 from synthfilter.detection.detector import load_detector
 from synthfilter.detection.lengths import Threshold
@@ -257,17 +262,22 @@ def carry_documents(
     payload = packing.payload(elements)
     origin = packing.origins(elements)
     known = {name: facts.column(name) for name in schema.FACTS.names}
+    groups = tell_groups(facts, grouping)
+    reason = column(facts, schema.REASON)
+    told = (groups[schema.GROUP], groups[schema.FRESH], origin, origin, reason)
+    rank = decide.rank_facts(facts, origin, keep)
     known |= {
         # What tells copies with the same id apart, instead of an address.
         schema.BLOCK: hash_rows(payload).view(np.int64),
         schema.ROW: np.zeros(len(origin), np.int32),
-        schema.RANK: decide.rank_facts(facts, origin, origin, keep),
+        schema.RANK: copies.rank_origins(keep, rank, origin),
         schema.SOURCE_KEY: hashing.hash_names(facts.column(schema.SOURCE)),
         schema.DECLARED: origin,
         schema.ORIGIN: origin,
         # What was said of origins is settled in this one.
         schema.SUSPICION: np.zeros(len(origin), np.uint16),
-        **tell_groups(facts, origin, origin, column(facts, schema.REASON), grouping),
+        **groups,
+        **settle_groups(*told, grouping),
     }
     return carry(payload, {name: known[name] for name in schema.JUDGED.names})
 
@@ -277,13 +287,13 @@ def split_carried_by_content(
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(partition, rows)`; documents of the same text meet in one partition."""
     _, judged = split_carried(carried)
-    return split_by_key(carried, decide.content_partitions(judged, _PARTITIONS))
+    return split_by_key(carried, texts.content_partitions(judged, _PARTITIONS))
 
 
 def settle_carried(element: tuple[int, Iterable[pa.RecordBatch]]) -> pa.RecordBatch:
     """Returns payloads with decisions: kept, or a reason and the evidence."""
     payload, judged = split_carried(concat_batches(element[1]))
-    decided = decide.settle_copies([judged], 0)
+    decided = texts.settle_copies([judged], 0)
     reason = column(decided, schema.REASON)
     match = hashing.hex_hashes(
         column(decided, schema.MATCH_HI), column(decided, schema.MATCH_LO)

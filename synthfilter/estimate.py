@@ -17,7 +17,7 @@ from synthfilter.console import count
 from synthfilter.core import schema
 from synthfilter.core.batches import column, concat_batches
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import decide, mixture
+from synthfilter.decisions import decide, mixture, texts
 from synthfilter.decisions.cells import Cells
 from synthfilter.decisions.copies import find_exact_copies
 from synthfilter.decisions.origin import OutsideEvidence
@@ -172,15 +172,18 @@ def _judge(
     threshold: Threshold,
     outside: OutsideEvidence,
 ) -> pa.RecordBatch:
-    return decide.judge_facts(
+    judged = decide.judge_facts(
         facts,
         0,
         declared,
         threshold.of(column(facts, schema.WORDS)),
-        build.origin_rules(),
+        build.max_ai_score,
         outside,
         build.keep,
         build.grouping(),
+    )
+    return texts.settle_origins(
+        judged, build.origin_rules(), build.keep, build.grouping()
     )
 
 

@@ -1,6 +1,7 @@
 """What is computed of one block, as steps of a build."""
 
 from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ from synthfilter.core import hashing, schema
 from synthfilter.core.batches import column
 from synthfilter.decisions import decide
 from synthfilter.decisions.groups import Grouping
-from synthfilter.decisions.origin import OriginRules, OutsideEvidence
+from synthfilter.decisions.origin import OutsideEvidence
 from synthfilter.detection.lengths import Threshold
 from synthfilter.inputs.blocks import Block
 
@@ -22,7 +23,7 @@ def key_block(block: Block) -> tuple[int, Block]:
 def judge_block(
     element: tuple[Block, pa.RecordBatch],
     threshold: Threshold,
-    rules: OriginRules,
+    max_ai_score: Optional[float],
     outside: OutsideEvidence,
     keep: Sequence[str],
     grouping: Grouping,
@@ -34,7 +35,7 @@ def judge_block(
         block.key,
         block.declared,
         threshold.of(column(facts, schema.WORDS)),
-        rules,
+        max_ai_score,
         outside,
         keep,
         grouping,

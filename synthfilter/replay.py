@@ -23,15 +23,18 @@ from synthfilter.core.batches import (
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.hashing import distinct
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions import decide
+from synthfilter.core.uses import hashes_of_partition
+from synthfilter.decisions import decide, texts
 from synthfilter.decisions.cells import join_bounds
-from synthfilter.decisions.origin import OriginRules, OutsideEvidence, judge
+from synthfilter.decisions.groups import PLAIN, Grouping
+from synthfilter.decisions.origin import OriginRules, OutsideEvidence
 from synthfilter.decisions.prevalence import Fitter
 from synthfilter.decisions.summary import Summary
 from synthfilter.decisions.survey import add_surveys
 from synthfilter.decisions.truth import Truth, estimate_truth
 from synthfilter.detection.lengths import Threshold
 from synthfilter.dropped import mark_dropped
+from synthfilter.generations import Lineage, join_lineage, parents_of, tell_lineage
 from synthfilter.identity import BuildIdentity
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.fields import parse_fields
@@ -39,14 +42,13 @@ from synthfilter.inputs.sidecars import no_facts
 from synthfilter.measured import describe_groups, measure_block, tell_estimate
 from synthfilter.outputs.manifest import ShardRecord
 from synthfilter.reuse import (
-    Lineage,
+    Texts,
+    add_evidence,
     capped_by_block,
     find_near_uses,
-    join_lineage,
-    parents_of,
-    settle_and_mark,
+    look_up,
+    mark_used,
     sign_documents,
-    tell_lineage,
 )
 from synthfilter.sources import check_losses, name_sources
 from synthfilter.stored import StoredBuild
@@ -185,6 +187,7 @@ class Replay:
         # What is known of origins can be another with other copies.
         self._make_fitter = functools.lru_cache(maxsize=_MOST_FITTERS)(Fitter)
         self.corpus = Corpus(stored, annotated)
+        self._texts: Optional[Texts] = None
         self.known = self._find_known()
         self._lineage: Optional[Lineage] = None
         rules = self._build.reuse_rules()
@@ -194,23 +197,15 @@ class Replay:
     def _find_known(self) -> Known:
         """Returns what is known without scores."""
         facts = self.corpus.facts
-        origin, reason = np.zeros((2, facts.num_rows), np.uint8)
+        size = facts.num_rows
+        nothing = pa.array(np.full(size, np.nan, np.float32))
+        facts = set_column(facts, schema.AI_SCORE, nothing)
         rules = OriginRules(
             marked_human=self._build.marked_human,
             early_synthetic=self._build.early_synthetic,
         )
-        for who, rows in self.corpus.parts():
-            part = facts.slice(rows.start, rows.stop - rows.start)
-            size = part.num_rows
-            found = judge(
-                np.full(size, who, np.uint8),
-                column(part, schema.CLAIMS),
-                np.full(size, np.nan, np.float32),
-                column(part, schema.REASON),
-                np.zeros(size, np.float32),
-                rules,
-            )
-            origin[rows], reason[rows] = found.origin, found.reason
+        judged = self._judge(facts, np.zeros(size, np.float32), rules, PLAIN)
+        origin, reason = (column(judged, n) for n in (schema.ORIGIN, schema.REASON))
         told = reason == Reason.KEPT
         return Known(
             told & (origin == Origin.HUMAN),
@@ -219,26 +214,38 @@ class Replay:
         )
 
     def judge(self, threshold: Threshold) -> pa.RecordBatch:
-        """Returns the `schema.JUDGED` rows of all documents."""
+        """Returns the `schema.JUDGED` rows of all documents, their origins settled."""
         facts = self.corpus.facts
         limits = threshold.of(column(facts, schema.WORDS))
         build = self._build
-        rules, grouping = build.origin_rules(), build.grouping()
+        return self._judge(facts, limits, build.origin_rules(), build.grouping())
+
+    def _judge(
+        self,
+        facts: pa.RecordBatch,
+        limits: np.ndarray,
+        rules: OriginRules,
+        grouping: Grouping,
+    ) -> pa.RecordBatch:
+        """Returns the `schema.JUDGED` rows of all documents, their origins settled."""
+        keep = self._build.keep
         parts = [
             decide.judge_facts(
                 facts.slice(rows.start, rows.stop - rows.start),
                 0,
                 who,
                 limits[rows],
-                rules,
+                rules.max_ai_score,
                 _NOTHING,
-                build.keep,
+                keep,
                 grouping,
             )
             for who, rows in self.corpus.parts()
         ]
         row = np.arange(facts.num_rows, dtype=np.int32)
-        return set_column(concat_batches(parts), schema.ROW, pa.array(row))
+        judged = set_column(concat_batches(parts), schema.ROW, pa.array(row))
+        judged = add_evidence(judged, self._look_up(judged))
+        return texts.settle_origins(judged, rules, keep, grouping)
 
     def count_filtered(self, threshold: Threshold, judged: pa.RecordBatch) -> Filtered:
         """Returns what a threshold does to what is known of origins."""
@@ -259,13 +266,18 @@ class Replay:
 
         But for near copies.
         """
-        seed = self._build.seed
+        settled = texts.settle_copies([judged], self._build.seed)
         if self._lineage is None:
-            return decide.settle_copies([judged], seed)
+            return settled
         rules = self._build.reuse_rules()
-        return settle_and_mark(
-            (0, [judged]), seed, rules, 1, self._identity, self._lineage
-        )
+        return mark_used(settled, self._look_up(judged), rules, self._lineage)
+
+    def _look_up(self, judged: pa.RecordBatch) -> Texts:
+        """Returns what the ledger knows of all texts; read once, with any threshold."""
+        if self._texts is None:
+            span = hashes_of_partition(0, 1)
+            self._texts = look_up(judged, self._identity.ledger, span)
+        return self._texts
 
     def drop_near_uses(
         self, settled: pa.RecordBatch, similarity: float

@@ -13,7 +13,6 @@ from typing import NamedTuple, Optional
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
 from synthfilter.core import schema
@@ -24,21 +23,22 @@ from synthfilter.core.batches import (
     split_by_key,
     with_values,
 )
-from synthfilter.core.hashing import distinct, find_sorted, hash_texts
-from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.claims import with_claim
+from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.core.uses import (
     FACTS_OF_USE,
-    GENERATION,
     SIGNATURE,
     hash_halves,
     hashes_of_partition,
     store_signatures,
     stored_signatures,
 )
-from synthfilter.decisions import decide, lineage, near_uses, reuse
+from synthfilter.decisions import near_uses, reuse
 from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
+from synthfilter.decisions.origin import FIXED, UNSETTLED
 from synthfilter.decisions.reuse import Rule, Uses
 from synthfilter.dropped import DROPPED, mark_dropped
+from synthfilter.generations import Lineage, generation_of
 from synthfilter.identity import BuildIdentity, build_number
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_signatures
@@ -47,8 +47,6 @@ from synthfilter.ledger.table import Ledger
 from synthfilter.near import left_by_block
 
 _REASON_OF_RULE = np.array([Reason.KEPT, Reason.USED_BEFORE, Reason.TOO_DEEP], np.uint8)
-# No earlier use leaves any of these out.
-_FIRM = (Origin.REFERENCE, Origin.CORE)
 # Documents that are compared with the ledger in one step.
 _MATCHED = 1 << 14
 _SIGNED = pa.schema(
@@ -57,14 +55,6 @@ _SIGNED = pa.schema(
         (schema.ORIGIN, pa.uint8()),
         (schema.DEPTH, pa.int32()),
         (SIGNATURE, pa.binary()),
-    ]
-)
-_TOLD = pa.schema(
-    [
-        (schema.IDENTITY, pa.uint64()),
-        (schema.DECLARED, pa.uint8()),
-        (schema.SYNTH_GENERATION, pa.int32()),
-        (schema.PARENTS, pa.list_(pa.uint64())),
     ]
 )
 
@@ -93,121 +83,21 @@ class ReuseRules:
         )
 
 
-class Lineage(NamedTuple):
-    """Documents whose generation is known, sorted by identity.
+class Texts(NamedTuple):
+    """The texts of a partition that a ledger was asked for.
 
     Attributes:
-      identity: uint64 hashes of ids.
-      generation: int32.
+      number: Of the text of each document, int64; -1 where none was asked for.
+      uses: What the ledger knows of each text.
     """
 
-    identity: np.ndarray
-    generation: np.ndarray
-
-
-def find_lineage(
-    annotated: beam.PCollection, identity: beam.PCollection
-) -> beam.PCollection:
-    """Returns the one `Lineage` of all documents, as `decisions.lineage` finds it.
-
-    Args:
-      annotated: `(Block, facts)`.
-      identity: The one `BuildIdentity`.
-    """
-    wanted = (
-        annotated
-        | "Parents" >> beam.Map(parents_of)
-        | "AllParents" >> beam.CombineGlobally(distinct)
-    )
-    told = annotated | "TellLineage" >> beam.Map(
-        tell_lineage, AsSingleton(wanted)
-    ).with_output_types(pa.RecordBatch)
-    return (
-        annotated.pipeline
-        | "Lineage" >> beam.Create([None])
-        | "FindLineage"
-        >> beam.Map(
-            join_lineage, AsIter(told), AsSingleton(wanted), AsSingleton(identity)
-        )
-    )
-
-
-def parents_of(element: tuple[Block, pa.RecordBatch]) -> np.ndarray:
-    """Returns the distinct parents that documents of a block name, uint64."""
-    return distinct([element[1].column(schema.PARENTS).flatten().to_numpy()])
-
-
-def tell_lineage(
-    element: tuple[Block, pa.RecordBatch], wanted: np.ndarray
-) -> pa.RecordBatch:
-    """Returns `_TOLD` rows of the documents that matter for anybody's generation."""
-    block, facts = element
-    declared = np.full(facts.num_rows, block.declared, np.uint8)
-    parents = facts.column(schema.PARENTS)
-    matters = pc.greater(pc.list_value_length(parents), 0).to_numpy(False)
-    matters |= facts.column(schema.SYNTH_GENERATION).is_valid().to_numpy(False)
-    matters |= find_sorted(wanted, column(facts, schema.IDENTITY)) >= 0
-    rows = pa.RecordBatch.from_arrays(
-        [
-            facts.column(schema.IDENTITY),
-            pa.array(declared),
-            facts.column(schema.SYNTH_GENERATION),
-            parents,
-        ],
-        schema=_TOLD,
-    )
-    return rows.filter(pa.array(matters))
-
-
-def join_lineage(
-    _: None,
-    told: Iterable[pa.RecordBatch],
-    wanted: np.ndarray,
-    identity: BuildIdentity,
-) -> Lineage:
-    """Returns the generations of the documents that were told of."""
-    rows = concat_batches([pa.RecordBatch.from_pylist([], schema=_TOLD), *told])
-    sizes = pc.list_value_length(rows.column(schema.PARENTS)).to_numpy()
-    names = column(rows, schema.IDENTITY)
-    known, known_generation = known_parents(identity.ledger, wanted)
-    found = lineage.generations(
-        names,
-        rows.column(schema.PARENTS).flatten().to_numpy(),
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        np.isin(column(rows, schema.DECLARED), (Origin.HUMAN, Origin.CORE)),
-        masked(rows.column(schema.SYNTH_GENERATION)),
-        known,
-        known_generation,
-    )
-    clear = ~np.ma.getmaskarray(found)
-    names, values = names[clear], found.data[clear]
-    # Of one id the deepest counts.
-    order = np.lexsort([-values, names])
-    names, values = names[order], values[order]
-    first = np.append(True, names[1:] != names[:-1])[: len(names)]
-    return Lineage(names[first], values[first])
-
-
-def known_parents(
-    ledger: Optional[Ledger], wanted: np.ndarray
-) -> tuple[np.ndarray, np.ma.MaskedArray]:
-    """Returns identities and generations of those parents that a ledger knows."""
-    names = [np.zeros(0, np.uint64)]
-    generations = [np.ma.MaskedArray(np.zeros(0, np.int32), np.zeros(0, bool))]
-    batches: Iterable[pa.RecordBatch] = ()
-    if ledger is not None and len(wanted):
-        batches = read_uses(ledger, (schema.ID, GENERATION))
-    for batch in batches:
-        identity = hash_texts(batch.column(schema.ID))[1]
-        hit = find_sorted(wanted, identity) >= 0
-        names.append(identity[hit])
-        generations.append(masked(batch.column(GENERATION))[hit])
-    return np.concatenate(names), np.ma.concatenate(generations)
+    number: np.ndarray
+    uses: Uses
 
 
 def settle_and_mark(
     element: tuple[int, Iterable[pa.RecordBatch]],
-    seed: int,
+    settle: Callable[[pa.RecordBatch], pa.RecordBatch],
     rules: ReuseRules,
     partitions: int,
     identity: BuildIdentity,
@@ -217,7 +107,7 @@ def settle_and_mark(
 
     Args:
       element: `(partition, schema.JUDGED batches)`, split by content.
-      seed: Of the random order.
+      settle: `texts.settle_texts` with the options of the build.
       rules: What leaves a document out.
       partitions: Number of partitions.
       identity: Which build this is.
@@ -225,38 +115,71 @@ def settle_and_mark(
     """
     partition, batches = element
     judged = concat_batches(batches)
-    decided = decide.settle_copies([judged], seed)
-    alive = column(decided, schema.REASON) == Reason.KEPT
-    alive &= ~np.isin(column(decided, schema.DECLARED), _FIRM)
-    rows = np.flatnonzero(alive)
+    span = hashes_of_partition(partition, partitions)
+    found = look_up(judged, identity.ledger, span)
+    return mark_used(settle(add_evidence(judged, found)), found, rules, known)
+
+
+def look_up(
+    judged: pa.RecordBatch, ledger: Optional[Ledger], span: tuple[str, str]
+) -> Texts:
+    """Returns what a ledger knows of the texts of a partition.
+
+    Args:
+      judged: `schema.JUDGED` rows.
+      ledger: As the build sees it; None for none.
+      span: The first and the last hash of the partition.
+    """
+    asked = np.isin(column(judged, schema.REASON), UNSETTLED)
+    asked &= ~np.isin(column(judged, schema.DECLARED), FIXED)
+    rows = np.flatnonzero(asked)
     hi, lo = (
         column(judged, name)[rows] for name in (schema.CONTENT_HI, schema.CONTENT_LO)
     )
     order = np.lexsort([lo, hi])
     rows, hi, lo = rows[order], hi[order], lo[order]
+    first = np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))[: len(rows)]
+    number = np.full(judged.num_rows, -1)
+    number[rows] = np.cumsum(first) - 1
     uses: Iterable[pa.RecordBatch] = ()
-    if identity.ledger is not None and len(rows):
-        span = hashes_of_partition(partition, partitions)
-        uses = read_uses(identity.ledger, FACTS_OF_USE, span)
-    found = reuse.find_uses(uses, hi, lo)
+    if ledger is not None and len(rows):
+        uses = read_uses(ledger, FACTS_OF_USE, span)
+    return Texts(number, reuse.find_uses(uses, hi[first], lo[first]))
+
+
+def add_evidence(judged: pa.RecordBatch, found: Texts) -> pa.RecordBatch:
+    """Returns `schema.JUDGED` rows with what the ledger says of their origin."""
+    known = np.append(found.uses.synthetic, False)[found.number]
+    if not known.any():
+        return judged
+    rows = np.flatnonzero(known)
+    claims = column(judged, schema.CLAIMS)[rows]
+    said = with_claim(claims, Evidence.LEDGER, Says.SYNTHETIC)
+    return with_values(judged, rows, {schema.CLAIMS: said})
+
+
+def mark_used(
+    decided: pa.RecordBatch, found: Texts, rules: ReuseRules, known: Lineage
+) -> pa.RecordBatch:
+    """Returns `schema.DECIDED` rows with what was used before left out.
+
+    Args:
+      decided: The rows of a partition, in the order of those that were looked up.
+      found: What `look_up` returned.
+      rules: What leaves a document out.
+      known: Generations.
+    """
+    alive = column(decided, schema.REASON) == Reason.KEPT
+    rows = np.flatnonzero(alive & (found.number >= 0))
+    uses = found.uses.take(found.number[rows])
     origin = column(decided, schema.ORIGIN)[rows]
     own = generation_of(known, column(decided, schema.IDENTITY)[rows], origin)
-    rule = rules.apply(origin, found, own)
-    deepest, unknown = reuse.deeper(found.generation, own)
+    rule = rules.apply(origin, uses, own)
+    deepest, unknown = reuse.deeper(uses.generation, own)
     depth = np.where(unknown, 0, deepest + 1).astype(np.int32)
     changed = {schema.DEPTH: depth, schema.REASON: _REASON_OF_RULE[rule]}
-    changed |= tell_match(found, rule)
+    changed |= tell_match(uses, rule)
     return with_values(decided, rows, changed)
-
-
-def generation_of(
-    known: Lineage, identity: np.ndarray, origin: np.ndarray
-) -> np.ma.MaskedArray:
-    """Returns the generation of each document; human text is 0 unless known deeper."""
-    at = find_sorted(known.identity, identity)
-    values = np.zeros(len(identity), np.int32)
-    values[at >= 0] = known.generation[at[at >= 0]]
-    return np.ma.MaskedArray(values, (at < 0) & (origin != Origin.HUMAN))
 
 
 def tell_match(uses: Uses, rule: np.ndarray) -> dict[str, np.ndarray]:
@@ -317,7 +240,7 @@ def capped_by_block(
     settled: pa.RecordBatch, cap_human: bool
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields `(block, where)` of the documents still in that rules hold for."""
-    capped = ~np.isin(column(settled, schema.DECLARED), _FIRM)
+    capped = ~np.isin(column(settled, schema.DECLARED), FIXED)
     if not cap_human:
         capped &= column(settled, schema.ORIGIN) != Origin.HUMAN
     left = settled.filter(pa.array(capped))
@@ -393,9 +316,3 @@ def least_estimate(threshold: float) -> float:
     """
     error = math.sqrt(threshold * (1 - threshold) / PERMUTATIONS)
     return threshold - 2 * error
-
-
-def masked(values: pa.Array) -> np.ma.MaskedArray:
-    """Returns whole numbers, masked where they are null."""
-    data = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
-    return np.ma.MaskedArray(data, values.is_null().to_numpy(zero_copy_only=False))

@@ -18,9 +18,17 @@ from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import Origin, Reason
 from synthfilter.decisions.counted import COUNTED
 from synthfilter.decisions.decide import weights
-from synthfilter.decisions.survey import Survey, add_surveys, group_keys, survey
+from synthfilter.decisions.survey import (
+    Survey,
+    add_surveys,
+    group_keys,
+    is_asked,
+    survey,
+)
 from synthfilter.decisions.truth import Truth, estimate_truth, is_suspect
 from synthfilter.inputs.blocks import Block
+
+_BY_SCORE = (Reason.HUMAN_SCORED_SYNTHETIC, Reason.SCORE_TOO_HIGH)
 
 
 def find_truth(
@@ -56,8 +64,10 @@ def survey_batch(decided: pa.RecordBatch, unit: str) -> Survey:
     reason = column(decided, schema.REASON)
     alive = reason == Reason.KEPT
     # What goes for its score counts among what the detector saw.
-    by_score = (Reason.HUMAN_SCORED_SYNTHETIC, Reason.SCORE_TOO_HIGH)
-    seen = alive | np.isin(reason, by_score)
+    seen = alive | np.isin(reason, _BY_SCORE)
+    # What was used before still shows how text of a known origin scores.
+    used = np.isin(reason, (Reason.USED_BEFORE, Reason.TOO_DEEP))
+    seen |= used & ~is_asked(column(decided, schema.SUSPICION))
     rows = decided.filter(pa.array(seen))
     return survey(
         _groups_of(rows),

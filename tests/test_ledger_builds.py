@@ -233,6 +233,63 @@ def test_a_parent_of_an_earlier_build_gives_the_generation(folder: Path) -> None
     assert row["evidence"] == "generation=4"
 
 
+def crawl_again(folder: Path, output: str, *options: str) -> dict[str, dict[str, Any]]:
+    """Builds from human text and a crawl that has the synthetic text of before."""
+    crawled = [{"id": f"c{i}", "text": prose(100 + i)} for i in range(3)]
+    # The same text, however it is spaced; and a text that no ledger has.
+    crawled += [{"id": "spaced", "text": prose(103).replace(" ", "\n")}]
+    crawled += [{"id": "new", "text": prose(500)}]
+    write(folder / "c.jsonl", crawled)
+    arguments = ["--human", f"{folder}/h.jsonl", "--unknown", f"{folder}/c.jsonl"]
+    arguments += ["--output", f"{folder}/{output}", "--ledger", f"{folder}/ledger"]
+    arguments += ["--threshold", "1", "--flagged-human", "keep", "--quiet"]
+    assert main(["build", *arguments, *options]) == 0
+    rows = rows_of(folder / output, "data") + rows_of(folder / output, "rejected")
+    return {row["id"]: row for row in rows}
+
+
+AGAIN = ("c0", "c1", "c2", "spaced")
+
+
+def test_text_that_an_earlier_build_knew_as_synthetic_is_synthetic(
+    folder: Path,
+) -> None:
+    run(folder, "out1")
+    rows = crawl_again(folder, "out2")
+    for name in AGAIN:
+        assert rows[name]["origin"] == "synthetic"
+        assert rows[name]["origin_evidence"] == "ledger=synthetic"
+    assert rows["new"]["origin_evidence"] == "detector=human"
+    capped = crawl_again(folder, "out3", "--max-uses", "1", "--seed", "1")
+    assert {capped[name].get("reason") for name in AGAIN} == {"used_before"}
+    assert "reason" not in capped["new"]
+
+
+def test_marked_human_decides_about_declared_text_that_the_ledger_knows(
+    folder: Path,
+) -> None:
+    run(folder, "out1")
+    write(folder / "h.jsonl", [{"id": "mine", "text": prose(105)}])
+    for policy, origin in (("reclassify", "synthetic"), ("keep", "human")):
+        rows = crawl_again(folder, policy, "--marked-human", policy)
+        assert rows["mine"]["origin"] == origin
+        assert set(rows["mine"]["origin_evidence"].split()) == {
+            "declared=human",
+            "ledger=synthetic",
+        }
+    manifest = read_manifest(str(folder / "keep"))
+    conflict = {"decided": "declared=human", "against": "ledger=synthetic", "docs": 1}
+    assert conflict in manifest["conflicts"]
+
+
+def test_what_the_detector_decided_once_says_nothing_later(folder: Path) -> None:
+    # With this threshold all text of unknown origin counts as synthetic.
+    before = crawl_again(folder, "out1", "--threshold", "0")
+    assert {before[name]["origin_evidence"] for name in AGAIN} == {"detector=synthetic"}
+    after = crawl_again(folder, "out2")
+    assert {after[name]["origin_evidence"] for name in AGAIN} == {"detector=human"}
+
+
 def test_two_partitions_or_many_see_the_same_uses(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -309,6 +309,24 @@ def test_what_a_ledger_holds_back_is_held_back_again(shop: Any) -> None:
         replayed(folder, given)
 
 
+def test_what_a_ledger_says_of_origins_is_heard_again(shop: Any) -> None:
+    machine = texts(6000, range(60, 90))
+    shop.write("made/s", machine)
+    shop.write("crawl/c", [*machine[:20], *texts(6200, range(40))])
+    rest = {"human": f"{shop.path}/human/h.parquet", "detector": DETECTOR}
+    rest["ledger"] = str(shop.path / "knowing")
+    shop.build("made-set", synthetic=f"{shop.path}/made/s.parquet", **rest)
+    crawl = {"unknown": f"{shop.path}/crawl/c.parquet", "threshold": 1, **rest}
+    manifest = shop.build("crawl-set", **crawl)
+    assert (
+        shop.build("deaf-set", **crawl | {"ledger": None})["books"]
+        != (manifest["books"])
+    )
+    given = {"detector": DETECTOR, "ledger": rest["ledger"]}
+    found = replayed(str(shop.path / "crawl-set"), given)
+    is_build(found["own"], manifest)
+
+
 def sweep(folder: str, *arguments: str, code: int = 0) -> None:
     """Runs the command; by default with the detector of this file."""
     if "--detector" not in arguments:

@@ -18,17 +18,17 @@ from synthfilter.core.schema import (
 )
 
 _BITS = 2
-_MASK = np.uint16((1 << _BITS) - 1)
+_MASK = np.uint32((1 << _BITS) - 1)
 
 
 def pack(says: Mapping[Evidence, np.ndarray], rows: int) -> np.ndarray:
-    """Returns the claims of documents, uint16, from the `Says` codes of each evidence.
+    """Returns the claims of documents, uint32, from the `Says` codes of each evidence.
 
     Args:
       says: `Says` codes of all documents; evidence that is not named says nothing.
       rows: Number of documents.
     """
-    claims = np.zeros(rows, np.uint16)
+    claims = np.zeros(rows, np.uint32)
     for evidence, codes in says.items():
         claims = with_claim(claims, evidence, codes)
     return claims
@@ -41,7 +41,7 @@ def pack_one(says: Mapping[Evidence, Says]) -> int:
 
 def claim_of(claims: np.ndarray, evidence: Evidence) -> np.ndarray:
     """Returns what one piece of evidence says of each document: `Says` codes, uint8."""
-    return ((claims >> np.uint16(_BITS * evidence)) & _MASK).astype(np.uint8)
+    return ((claims >> np.uint32(_BITS * evidence)) & _MASK).astype(np.uint8)
 
 
 def with_claim(
@@ -50,13 +50,31 @@ def with_claim(
     """Returns the claims with what one piece of evidence says in place of before.
 
     Args:
-      claims: uint16.
+      claims: uint32.
       evidence: Which.
       says: `Says` codes, or one for all.
     """
-    shift = np.uint16(_BITS * evidence)
-    codes = np.asarray(says).astype(np.uint16) & _MASK
+    shift = np.uint32(_BITS * evidence)
+    codes = np.asarray(says).astype(np.uint32) & _MASK
     return (claims & ~(_MASK << shift)) | (codes << shift)
+
+
+def join_claims(claims: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Returns for each document what is said of all documents of its group.
+
+    Where they disagree within one piece of evidence, synthetic goes before human, and
+    reject before both.
+
+    Args:
+      claims: uint32, the documents of a group in a row.
+      first: Whether each is the first of its group.
+    """
+    starts = np.flatnonzero(first)
+    joined = np.zeros(len(starts), claims.dtype)
+    for evidence in Evidence if len(starts) else ():
+        most = np.maximum.reduceat(claim_of(claims, evidence), starts)
+        joined = with_claim(joined, evidence, most)
+    return joined[np.cumsum(first) - 1]
 
 
 def hits(claims: int) -> list[tuple[Evidence, Says]]:
@@ -75,10 +93,10 @@ def tell_origin(claims: np.ndarray, origin: np.ndarray) -> pa.Array:
     """Returns all hits, the deciding one first: `detector=synthetic declared=human`.
 
     Args:
-      claims: Of each document, uint16.
+      claims: Of each document, uint32.
       origin: `Origin` code of each.
     """
-    # 16 bits of claims, then the origin.
+    # The claims, then 8 bits of the origin.
     codes = claims.astype(np.uint64) << np.uint64(8) | origin.astype(np.uint64)
     known = distinct([codes])
     told = pa.array([_tell_first(*divmod(int(c), 256)) for c in known], pa.string())
@@ -126,7 +144,7 @@ def tell_claims(claims: np.ndarray) -> pa.Array:
 
     A document of which nothing says anything has an empty string.
     """
-    known = distinct([claims.astype(np.uint16)])
+    known = distinct([claims.astype(np.uint32)])
     told = pa.array([_tell(int(value)) for value in known], pa.string())
     return told.take(pa.array(np.searchsorted(known, claims)))
 

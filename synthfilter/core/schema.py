@@ -96,8 +96,9 @@ class Evidence(enum.IntEnum):
     MARK = 3  # embedded in the text or in metadata
     PRODUCER = 4  # columns that a producer of machine text writes
     URL = 5
-    DATE = 6
-    DETECTOR = 7
+    LEDGER = 6  # an earlier build or registration holds the text as synthetic
+    DATE = 7
+    DETECTOR = 8
 
 
 class Says(enum.IntEnum):
@@ -184,7 +185,7 @@ FACTS = pa.schema(
         (CREATED, pa.int64()),
         (REVIEWED, pa.uint8()),
         (SOURCE, pa.string()),
-        (CLAIMS, pa.uint16()),
+        (CLAIMS, pa.uint32()),
         (URL, pa.string()),
         (LANGUAGE, pa.string()),
         (CATEGORY, pa.string()),
@@ -199,7 +200,7 @@ FACTS = pa.schema(
 
 # What is said of a document's origin, the detector's word included; and what the
 # detector saw of it, see `decisions.survey.suspicion`.
-_SAID = [(CLAIMS, pa.uint16()), (SUSPICION, pa.uint16())]
+_SAID = [(CLAIMS, pa.uint32()), (SUSPICION, pa.uint16())]
 # What the mixture knows a document by: its group, one number for those in none; the key
 # of its stratum; whether it is fresh; and its weight in the random order.
 NO_GROUP = 255
@@ -303,7 +304,7 @@ DOCUMENT = pa.schema(
         (LANGUAGE, pa.string()),
         (CATEGORY, pa.string()),
         (WEIGHT, pa.float32()),
-        (CLAIMS, pa.uint16()),
+        (CLAIMS, pa.uint32()),
         (METADATA, pa.string()),
     ]
 )

@@ -28,14 +28,51 @@ USE = pa.schema(
         pa.field(SIGNATURE, pa.binary()),
         pa.field(schema.BUILD_ID, pa.string(), nullable=False),
         pa.field(TIME, pa.timestamp("us", "UTC"), nullable=False),
+        pa.field(schema.ORIGIN_EVIDENCE, pa.string()),
     ]
 )
+# What ledgers of earlier versions lack.
+ADDED = (schema.ORIGIN_EVIDENCE,)
 
-# What of it tells how often a text was used, when and how deep.
-FACTS_OF_USE = (schema.CONTENT_HASH, GENERATION, schema.BUILD_ID, TIME)
+# What of it tells how often a text was used, when and how deep, and who wrote it.
+FACTS_OF_USE = (
+    schema.CONTENT_HASH,
+    GENERATION,
+    schema.BUILD_ID,
+    TIME,
+    schema.ORIGIN,
+    schema.ORIGIN_EVIDENCE,
+)
+
+# How the build ids of registrations start: of text that a generator made, no use of it.
+REGISTERED = "generated-"
+
+_SYNTHETIC = schema.ORIGIN_NAMES[schema.Origin.SYNTHETIC]
+_DETECTOR = schema.EVIDENCE_NAMES[schema.Evidence.DETECTOR]
 
 HASH_DIGITS = 32
 _SPACE_BITS = 32
+
+
+def is_registration(build_id: str) -> bool:
+    """Returns whether rows of a build are what a generator made, and no uses."""
+    return build_id.startswith(REGISTERED)
+
+
+def are_synthetic(rows: pa.RecordBatch) -> np.ndarray:
+    """Returns which rows of a ledger say that the text is synthetic.
+
+    Those that a detector decided do not: as in files, its guess is no declaration, and
+    what it says of the text now counts. Nor does any say that a text is human, which
+    may have been the detector's silence.
+
+    Args:
+      rows: Have origin and origin_evidence.
+    """
+    synthetic = pc.equal(rows.column(schema.ORIGIN), _SYNTHETIC)
+    guessed = pc.starts_with(rows.column(schema.ORIGIN_EVIDENCE), _DETECTOR)
+    guessed = guessed.fill_null(False)
+    return pc.and_not(synthetic, guessed).to_numpy(zero_copy_only=False)
 
 
 def hash_halves(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:

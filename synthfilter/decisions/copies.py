@@ -9,9 +9,10 @@ from synthfilter.core.schema import Origin
 
 KEEP_RULES = ("reviewed", "human", "longest", "oldest")
 
-# Rules share the 64 bits of a rank: one for the reference set, one for the archive, one
-# for reviewed, one for human, 31 for the size and these for the time.
-_TIME_BITS = 29
+_HUMAN = "human"
+# Rules share the 64 bits of a rank with one for the reference set and one for the
+# archive.
+_RANK_BITS = {"reviewed": 1, _HUMAN: 1, "longest": 31, "oldest": 29}
 _TICK_MS = 20_000
 _FIRST_TICK = -268_233_120  # the year 1800
 
@@ -50,13 +51,7 @@ def find_exact_copies(
       rank: Keys, the most important first; the lowest value stays.
     """
     copies = np.zeros(len(content_hi), bool)
-    order = np.argsort(content_hi)
-    equal = content_hi[order][1:] == content_hi[order][:-1]
-    # Few documents share even half of a hash; only those are sorted in full.
-    shared = np.zeros(len(order), bool)
-    shared[1:] |= equal
-    shared[:-1] |= equal
-    some = order[shared]
+    some = _share_half(content_hi)
     if not len(some):
         return copies
     content = (content_hi[some], content_lo[some], words[some])
@@ -70,40 +65,87 @@ def find_exact_copies(
     return copies
 
 
+def sort_shared(
+    content_hi: np.ndarray, content_lo: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the documents whose text others may have, too, equal ones in a row.
+
+    Args:
+      content_hi: Upper halves of the content hashes, uint64.
+      content_lo: Lower halves.
+
+    Returns:
+      Numbers of documents, int64, and whether each is the first of its text.
+    """
+    some = _share_half(content_hi)
+    some = some[np.lexsort([content_lo[some], content_hi[some]])]
+    hi, lo = content_hi[some], content_lo[some]
+    first = np.ones(len(some), bool)
+    first[1:] = (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])
+    return some, first
+
+
+def _share_half(content_hi: np.ndarray) -> np.ndarray:
+    """Returns the documents that share the upper half of their hash with another.
+
+    Few others do, so that only these need to be sorted in full.
+    """
+    order = np.argsort(content_hi)
+    equal = content_hi[order][1:] == content_hi[order][:-1]
+    shared = np.zeros(len(order), bool)
+    shared[1:] |= equal
+    shared[:-1] |= equal
+    return order[shared]
+
+
 def rank_documents(
     keep: Sequence[str],
     declared: np.ndarray,
-    origin: np.ndarray,
     reviewed: np.ndarray,
     size: np.ndarray,
     created: np.ndarray,
 ) -> np.ndarray:
     """Returns the rank of each document among its copies, uint64; the lowest stays.
 
-    Documents of a reference set have ranks below `schema.RANK_CORE`, those of the
-    archive below `schema.RANK_OTHERS`.
+    As if all were human; `rank_origins` adds what the origin does. Documents of a
+    reference set have ranks below `schema.RANK_CORE`, those of the archive below
+    `schema.RANK_OTHERS`.
 
     Args:
       keep: Rules of `KEEP_RULES`, the most important first.
       declared: `Origin` codes as declared.
-      origin: `Origin` codes as decided.
       reviewed: Whether somebody has read and approved each.
       size: Bytes of the text as it came, below 2 GiB.
       created: Milliseconds since 1970; unknown times are the largest int64. Told apart
         to twenty seconds, between the years 1800 and 2140.
     """
     longest = np.iinfo(np.int32).max - size.astype(np.int64)
-    oldest = np.clip(created // _TICK_MS - _FIRST_TICK, 0, (1 << _TIME_BITS) - 1)
-    keys = {
-        "reviewed": (1, reviewed == 0),
-        "human": (1, origin != Origin.HUMAN),
-        "longest": (31, longest),
-        "oldest": (_TIME_BITS, oldest),
-    }
+    last = (1 << _RANK_BITS["oldest"]) - 1
+    oldest = np.clip(created // _TICK_MS - _FIRST_TICK, 0, last)
+    keys = {"reviewed": reviewed == 0, "longest": longest, "oldest": oldest}
+    keys[_HUMAN] = np.zeros(len(size), bool)
     rank = (declared != Origin.REFERENCE).astype(np.uint64) << np.uint64(1)
     rank |= (declared != Origin.CORE).astype(np.uint64)
     used = 2
-    for bits, values in (keys[rule] for rule in keep):
-        rank = (rank << np.uint64(bits)) | values.astype(np.uint64)
+    for rule in keep:
+        bits = _RANK_BITS[rule]
+        rank = (rank << np.uint64(bits)) | keys[rule].astype(np.uint64)
         used += bits
     return rank << np.uint64(64 - used)
+
+
+def rank_origins(
+    keep: Sequence[str], rank: np.ndarray, origin: np.ndarray
+) -> np.ndarray:
+    """Returns the ranks with what the origin of each document does.
+
+    Args:
+      keep: As for `rank_documents`.
+      rank: What it returned.
+      origin: `Origin` codes as decided.
+    """
+    if _HUMAN not in keep:
+        return rank
+    before = 2 + sum(_RANK_BITS[rule] for rule in keep[: list(keep).index(_HUMAN)])
+    bit = np.uint64(1) << np.uint64(63 - before)
+    return np.where(origin == Origin.HUMAN, rank, rank | bit)

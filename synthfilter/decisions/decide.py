@@ -1,6 +1,6 @@
 """The decisions, batch by batch: what the transforms of a build apply in this order.
 
-facts -> judge -> (by content) -> settle_copies -> summarise -> bounds -> choose
+facts -> judge -> (by content) -> texts.settle_texts -> summarise -> bounds -> choose
 """
 
 import dataclasses
@@ -12,16 +12,15 @@ import pyarrow as pa
 from synthfilter.core import books, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
 from synthfilter.core.errors import ShortageError
-from synthfilter.core.hashing import hash_names, mix, order_hash
+from synthfilter.core.hashing import hash_names, order_hash
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.core.uses import partition_of_hash
 from synthfilter.decisions import cells, mixture
 from synthfilter.decisions.cells import Bounds, Choice
-from synthfilter.decisions.copies import find_exact_copies, rank_documents
+from synthfilter.decisions.copies import rank_documents
 from synthfilter.decisions.counted import COUNTED
 from synthfilter.decisions.groups import PLAIN, Grouping, tell_groups
 from synthfilter.decisions.mixture import Targets
-from synthfilter.decisions.origin import OriginRules, OutsideEvidence, judge
+from synthfilter.decisions.origin import OutsideEvidence, weigh
 from synthfilter.decisions.rules import MixtureRules
 from synthfilter.decisions.summary import (
     Summary,
@@ -41,19 +40,21 @@ def judge_facts(
     block: int,
     declared: Origin,
     threshold: np.ndarray,
-    rules: OriginRules,
+    max_ai_score: float | None,
     outside: OutsideEvidence,
     keep: Sequence[str],
     grouping: Grouping = PLAIN,
 ) -> pa.RecordBatch:
     """Returns `schema.JUDGED` rows for the facts of one block.
 
+    What is said of each by itself; `texts.settle_origins` tells what it counts as.
+
     Args:
       facts: All facts of the block, in order.
       block: Its key.
       declared: Its declared origin.
       threshold: From which score on each document counts as machine text, float32.
-      rules: What conflicts and scores do.
+      max_ai_score: Synthetic documents above it go; see `origin.OriginRules`.
       outside: What is known of origins besides.
       keep: Which of several copies stays, see `copies.rank_documents`.
       grouping: How the mixture tells documents apart.
@@ -68,17 +69,19 @@ def judge_facts(
         column(facts, schema.CONTENT_HI),
         column(facts, schema.CONTENT_LO),
     )
-    found = judge(named, claims, score, column(facts, schema.REASON), threshold, rules)
+    unusable = column(facts, schema.REASON)
+    claims, reason = weigh(named, claims, score, unusable, threshold, max_ai_score)
     columns = {
         schema.BLOCK: np.full(rows, block, np.int64),
         schema.ROW: np.arange(rows, dtype=np.int32),
-        schema.RANK: rank_facts(facts, named, found.origin, keep),
+        schema.RANK: rank_facts(facts, named, keep),
         schema.SOURCE_KEY: hash_names(facts.column(schema.SOURCE)),
         schema.DECLARED: named,
-        schema.ORIGIN: found.origin,
-        schema.CLAIMS: found.claims,
-        schema.SUSPICION: suspicion(score, score >= threshold, found.open),
-        **tell_groups(facts, named, found.origin, found.reason, grouping),
+        schema.ORIGIN: named,
+        schema.REASON: reason,
+        schema.CLAIMS: claims,
+        schema.SUSPICION: suspicion(score, score >= threshold, ~np.isnan(score)),
+        **tell_groups(facts, grouping),
     }
     return pa.RecordBatch.from_arrays(
         [
@@ -90,73 +93,12 @@ def judge_facts(
 
 
 def rank_facts(
-    facts: pa.RecordBatch, declared: np.ndarray, who: np.ndarray, keep: Sequence[str]
+    facts: pa.RecordBatch, declared: np.ndarray, keep: Sequence[str]
 ) -> np.ndarray:
     """Returns the rank of each document among its copies; see `rank_documents`."""
     created = facts.column(schema.CREATED).fill_null(_NO_TIME).to_numpy()
     reviewed, size = column(facts, schema.REVIEWED), column(facts, schema.BYTES)
-    return rank_documents(keep, declared, who, reviewed, size, created)
-
-
-def split_by_content(
-    judged: pa.RecordBatch, partitions: int
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yields `(partition, rows)`; documents of the same text meet in one partition."""
-    return split_by_key(judged, content_partitions(judged, partitions))
-
-
-def content_partitions(judged: pa.RecordBatch, partitions: int) -> np.ndarray:
-    """Returns the partition of each `schema.JUDGED` row, int64."""
-    # What is out already has no copies, and all empty texts would meet in one place.
-    out = column(judged, schema.REASON) != Reason.KEPT
-    apart = mix(column(judged, schema.BLOCK).view(np.uint64))
-    apart = mix(apart + column(judged, schema.ROW).astype(np.uint64))
-    key = np.where(out, apart, column(judged, schema.CONTENT_HI))
-    return partition_of_hash(key, partitions)
-
-
-def settle_copies(batches: Iterable[pa.RecordBatch], seed: int) -> pa.RecordBatch:
-    """Returns the `schema.DECIDED` rows of one partition.
-
-    Args:
-      batches: `schema.JUDGED` rows.
-      seed: Of the random order.
-    """
-    judged = concat_batches(batches)
-    value = {name: column(judged, name) for name in schema.JUDGED.names}
-    hi, lo = value[schema.CONTENT_HI], value[schema.CONTENT_LO]
-    reason = value[schema.REASON].copy()
-    still_in = np.flatnonzero(reason == Reason.KEPT)
-    rank = [value[n] for n in (schema.RANK, schema.IDENTITY, schema.BLOCK, schema.ROW)]
-    copies = find_exact_copies(
-        hi[still_in],
-        lo[still_in],
-        value[schema.WORDS][still_in],
-        [key[still_in] for key in rank],
-    )
-    again = still_in[copies]
-    content = mix(hi) ^ lo
-    known = content[still_in][value[schema.DECLARED][still_in] == Origin.REFERENCE]
-    in_reference = np.isin(content[again], known)
-    # The archive stays whole, copies within it included.
-    gone = in_reference | (value[schema.DECLARED][again] != Origin.CORE)
-    again, in_reference = again[gone], in_reference[gone]
-    reason[again] = np.where(in_reference, Reason.REFERENCE_COPY, Reason.EXACT_COPY)
-    is_copy = np.zeros(len(reason), np.uint8)
-    is_copy[again] = 1
-    value |= {
-        schema.ORDER: order_hash(hi, lo, seed),
-        schema.REASON: reason,
-        schema.MATCH_HI: hi * is_copy,
-        schema.MATCH_LO: lo * is_copy,
-        schema.SIMILARITY: is_copy.astype(np.float32),
-        schema.MATCH_BUILD: np.zeros(len(reason), np.uint64),
-        schema.USES: np.zeros(len(reason), np.int32),
-        schema.DEPTH: np.zeros(len(reason), np.int32),
-    }
-    return pa.RecordBatch.from_arrays(
-        [pa.array(value[name]) for name in schema.DECIDED.names], schema=schema.DECIDED
-    )
+    return rank_documents(keep, declared, reviewed, size, created)
 
 
 def leave_reference(decided: pa.RecordBatch) -> pa.RecordBatch:

@@ -2,6 +2,10 @@
 
 Evidence stands in a chain (`schema.Evidence`). The first that says something decides,
 unless a rule lets a later one that says the opposite overrule it.
+
+A text has one origin: what is said of any of its copies counts for all. So what is said
+is gathered first (`weigh`), joined over copies (`share_claims`), and only then settled
+(`settle`).
 """
 
 import dataclasses
@@ -10,19 +14,33 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from synthfilter.core.claims import hits, with_claim
+from synthfilter.core import schema
+from synthfilter.core.claims import hits, join_claims, with_claim
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import distinct
 from synthfilter.core.schema import Evidence, Origin, Reason, Says
+from synthfilter.decisions.copies import sort_shared
 from synthfilter.decisions.url_lists import UrlList, match_urls
 from synthfilter.decisions.verdicts import Effective, find_verdicts
 
 CONFLICT_POLICIES = ("reclassify", "drop", "keep")
 LANGUAGE_POLICIES = ("declared", "drop")
 
-# Evidence that a document itself or its place gives, and not a mere declaration.
+# Evidence that a document itself, its place or its past gives: no mere declaration.
 _DECLARATIONS = (Evidence.DECLARED, Evidence.COLUMN)
-INHERENT = (Evidence.MARK, Evidence.PRODUCER, Evidence.URL, Evidence.DATE)
+INHERENT = (
+    Evidence.MARK,
+    Evidence.PRODUCER,
+    Evidence.URL,
+    Evidence.LEDGER,
+    Evidence.DATE,
+)
+
+
+# What is known of a text without its origin, and may leave it out once that is known.
+UNSETTLED = (Reason.KEPT, Reason.UNSCORABLE, Reason.SCORE_TOO_HIGH)
+# What a document of these is was settled when it was declared.
+FIXED = (Origin.REFERENCE, Origin.CORE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +51,8 @@ class OriginRules:
       flagged_human: What to do with documents declared human that score as machine
         text: `reclassify` as synthetic, `drop`, or `keep` as human. Nothing is done
         where a mark, a URL or a date says human, too.
-      marked_human: The same for those whose mark, producer or URL says synthetic.
+      marked_human: The same for those whose mark, producer or URL, or the ledger, says
+        synthetic.
       early_synthetic: What to do with documents that are synthetic by declaration or
         mark, and human by their date.
       language_policy: What to do without a score: `declared` leaves documents as other
@@ -124,12 +143,12 @@ class OutsideEvidence:
 
 
 class Judgement(NamedTuple):
-    """What is decided about documents from what is known of each alone.
+    """What is decided about documents from all that is said of their origins.
 
     Attributes:
       origin: `Origin` codes, uint8.
       reason: `Reason` codes so far, uint8; KEPT: still in.
-      claims: All that was said, the detector's word included, uint16.
+      claims: All that was said, the detector's word included, uint32.
       open: Whether the detector's word decides, or might have: what it misses and
         flags wrongly is to be estimated.
     """
@@ -148,45 +167,114 @@ def judge(
     threshold: np.ndarray,
     rules: OriginRules,
 ) -> Judgement:
-    """Returns origin and reason of each document.
+    """Returns origin and reason of each document by itself, whatever its copies say.
+
+    Args:
+      declared: See `weigh`, and so on.
+      claims: What everything but declaration and detector says, uint32.
+      score: float32.
+      unusable: `Reason` codes.
+      threshold: float32.
+      rules: What conflicts and scores do.
+    """
+    claims, reason = weigh(
+        declared, claims, score, unusable, threshold, rules.max_ai_score
+    )
+    return settle(declared, claims, reason, rules)
+
+
+def weigh(
+    declared: np.ndarray,
+    claims: np.ndarray,
+    score: np.ndarray,
+    unusable: np.ndarray,
+    threshold: np.ndarray,
+    max_ai_score: float | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the claims of documents, and what their text alone is left out for.
+
+    Of the reasons those in `UNSETTLED` wait for the origin: `UNSCORABLE` where there is
+    no score, `SCORE_TOO_HIGH` where it is above the limit, whoever wrote the text.
 
     Args:
       declared: `Origin` codes as the user declared them. What is of a reference set or
         of the archive stays that; of the others, a declaration is a claim.
-      claims: What everything but declaration and detector says, uint16.
+      claims: What everything but declaration and detector says, uint32.
       score: float32 in [0, 1], the higher the more like machine text; NaN = the
         detector cannot tell.
       unusable: `Reason` codes found while reading; KEPT where there is none.
       threshold: float32; from this score on each document counts as machine text.
-      rules: What conflicts and scores do.
+      max_ai_score: See `OriginRules`.
     """
-    flagged = score >= threshold
     said = np.array([_SAYS.get(who, Says.NOTHING) for who in Origin], np.uint8)
     claims = with_claim(claims, Evidence.DECLARED, said[declared])
+    flagged = score >= threshold
     claims = _claim_where(claims, Evidence.DETECTOR, flagged, Says.SYNTHETIC)
+    reason = np.where(np.isnan(score), np.uint8(Reason.UNSCORABLE), np.uint8(0))
+    if max_ai_score is not None:
+        reason[score > max_ai_score] = Reason.SCORE_TOO_HIGH
+    return claims, np.where(unusable == Reason.KEPT, reason, unusable)
+
+
+def share_claims(
+    content_hi: np.ndarray,
+    content_lo: np.ndarray,
+    claims: np.ndarray,
+    lends: np.ndarray,
+    takes: np.ndarray,
+) -> np.ndarray:
+    """Returns the claims of documents with those of all copies of the same text.
+
+    Where copies disagree within one piece of evidence, synthetic goes before human.
+
+    Args:
+      content_hi: Upper halves of the content hashes, uint64.
+      content_lo: Lower halves.
+      claims: What is said of each document, uint32.
+      lends: Of which documents that counts for their copies.
+      takes: For which it counts what is said of their copies; these lend, too.
+    """
+    rows, first = sort_shared(content_hi, content_lo)
+    shared = claims.copy()
+    shared[rows] = join_claims(np.where(lends, claims, 0)[rows], first)
+    return np.where(takes, shared, claims)
+
+
+def settle(
+    declared: np.ndarray, claims: np.ndarray, reason: np.ndarray, rules: OriginRules
+) -> Judgement:
+    """Returns origin and reason of each document, by all that is said of it.
+
+    Args:
+      declared: See `weigh`.
+      claims: What `weigh` returned, with those of copies, if there are any.
+      reason: What it returned.
+      rules: What conflicts and scores do.
+    """
+    unscored = np.isin(reason, (Reason.UNSCORABLE, *schema.UNUSABLE))
     # Not to be flagged says little of a text: it counts where nothing else is said.
-    alone = (claims == 0) & ~np.isnan(score)
+    alone = (claims == 0) & ~unscored
     claims = _claim_where(claims, Evidence.DETECTOR, alone, Says.HUMAN)
     codes = distinct([claims])
     settled = [settle_claims(int(code), rules) for code in codes]
     at = np.searchsorted(codes, claims)
-    origin, reason, by, open_ = (
+    origin, left_out, by, open_ = (
         np.array([each[i] for each in settled], np.uint8)[at] for i in range(4)
     )
-    unscored = np.isnan(score)
     if rules.language_policy == "drop":
-        unscored_too = unscored & (by != Evidence.REVIEW)
-        reason[unscored_too & (reason != Reason.REJECTED_BY_REVIEW)] = Reason.UNSCORABLE
-    if rules.max_ai_score is not None:
-        high = (origin == Origin.SYNTHETIC) & (score > rules.max_ai_score)
-        high &= ~np.isin(by, (Evidence.REVIEW, Evidence.DETECTOR))
-        reason[high & (reason == Reason.KEPT)] = Reason.SCORE_TOO_HIGH
-    fixed = np.isin(declared, (Origin.REFERENCE, Origin.CORE))
-    reason[fixed] = Reason.KEPT
+        unscored_too = (reason == Reason.UNSCORABLE) & (by != Evidence.REVIEW)
+        left_out[unscored_too & (left_out != Reason.REJECTED_BY_REVIEW)] = (
+            Reason.UNSCORABLE
+        )
+    high = (reason == Reason.SCORE_TOO_HIGH) & (origin == Origin.SYNTHETIC)
+    high &= ~np.isin(by, (Evidence.REVIEW, Evidence.DETECTOR))
+    left_out[high & (left_out == Reason.KEPT)] = Reason.SCORE_TOO_HIGH
+    fixed = np.isin(declared, FIXED)
+    left_out[fixed] = Reason.KEPT
     origin[declared == Origin.REFERENCE] = Origin.REFERENCE
     origin[declared == Origin.CORE] = Origin.HUMAN
-    reason = np.where(unusable == Reason.KEPT, reason, unusable)
-    return Judgement(origin, reason, claims, open_.astype(bool) & ~unscored & ~fixed)
+    left_out = np.where(np.isin(reason, UNSETTLED), left_out, reason)
+    return Judgement(origin, left_out, claims, open_.astype(bool) & ~unscored & ~fixed)
 
 
 def settle_claims(claims: int, rules: OriginRules) -> tuple[int, int, int, bool]:

@@ -15,7 +15,13 @@ from synthfilter.core import schema
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import hex_hashes
 from synthfilter.core.schema import Origin
-from synthfilter.core.uses import GENERATION, TIME, hash_halves
+from synthfilter.core.uses import (
+    GENERATION,
+    TIME,
+    are_synthetic,
+    hash_halves,
+    is_registration,
+)
 from synthfilter.decisions.minhash import ranges
 
 UNKNOWN_GENERATION_POLICIES = ("keep", "drop")
@@ -34,7 +40,9 @@ class Uses:
     """What a ledger knows of documents; an entry each.
 
     Attributes:
-      builds: In how many builds the text or a near copy was, int32.
+      synthetic: Whether it is known as synthetic; see `core.uses.are_synthetic`.
+      builds: In how many builds the text or a near copy was, int32; registrations of
+        what a generator made are none.
       generation: The deepest that a build gave it, int32, masked where none did.
       first_build: The build that used it first, the lowest id of equally early ones;
         null where there is none.
@@ -42,10 +50,22 @@ class Uses:
         than the document's own where that is a near copy.
     """
 
+    synthetic: np.ndarray
     builds: np.ndarray
     generation: np.ma.MaskedArray
     first_build: pa.Array
     first_hash: pa.Array
+
+    def take(self, at: np.ndarray) -> "Uses":
+        """Returns what is known of the documents of these numbers."""
+        rows = pa.array(at)
+        return Uses(
+            self.synthetic[at],
+            self.builds[at],
+            self.generation[at],
+            self.first_build.take(rows),
+            self.first_hash.take(rows),
+        )
 
 
 def check_reuse(
@@ -230,17 +250,25 @@ class UseTally:
                 *hash_halves(rows.column(schema.CONTENT_HASH)),
                 generation.fill_null(0).to_numpy(zero_copy_only=False),
                 generation.is_valid().to_numpy(zero_copy_only=False),
+                are_synthetic(rows),
             )
         )
 
     def uses(self) -> Uses:
         """Returns what was counted."""
         parts = zip(*self._found, strict=True)
-        document, code, hi, lo, generation, known = map(np.concatenate, parts)
+        document, code, hi, lo, generation, known, synthetic = map(
+            np.concatenate, parts
+        )
+        said = np.zeros(self._documents, bool)
+        said[document[synthetic]] = True
         deepest = np.ma.masked_all(self._documents, np.int32)
         deepest.mask[document[known]] = False
         deepest.data[:] = 0
         np.maximum.at(deepest.data, document[known], generation[known])
+        registered = np.array([is_registration(name) for name in self._codes], bool)
+        used = np.flatnonzero(~registered[code])
+        document, code, hi, lo = document[used], code[used], hi[used], lo[used]
         # By document, then by build, the earliest first, then by hash.
         names = sorted(self._codes, key=lambda name: (self._times[name], name))
         ranks = np.zeros(len(names), np.int64)
@@ -255,6 +283,7 @@ class UseTally:
         place[document[first]] = np.flatnonzero(first)
         at = pa.array(place, mask=builds == 0)
         return Uses(
+            said,
             builds.astype(np.int32),
             deepest,
             pa.array(names, pa.string()).take(pa.array(rank).take(at)),
@@ -262,5 +291,6 @@ class UseTally:
         )
 
 
-# Document, code of the build, both halves of the hash, generation and whether known.
-_FOUND = (np.int64, np.int32, np.uint64, np.uint64, np.int32, bool)
+# Document, code of the build, both halves of the hash, generation, whether that is
+# known, and whether the text is known as synthetic.
+_FOUND = (np.int64, np.int32, np.uint64, np.uint64, np.int32, bool, bool)

@@ -43,9 +43,9 @@ def is_asked(suspicions: np.ndarray) -> np.ndarray:
     return suspicions >= _ASKED
 
 
-def unask(suspicions: np.ndarray) -> np.ndarray:
-    """Returns the suspicions of documents whose origin has become known otherwise."""
-    return suspicions & ~_ASKED
+def unask(suspicions: np.ndarray, settled: np.ndarray) -> np.ndarray:
+    """Returns the suspicions, no question where the origin is settled otherwise."""
+    return np.where(settled, suspicions & ~_ASKED, suspicions)
 
 
 def group_keys(declared: np.ndarray, source_key: np.ndarray) -> np.ndarray:

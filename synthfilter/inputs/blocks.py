@@ -21,7 +21,7 @@ from synthfilter.inputs.spool import sample_keys, spool_error, spool_json_lines
 _BLOCK_BYTES = 16 << 20
 _EDGE_BYTES = 1 << 16
 
-SPOOL_VERSION = 5
+SPOOL_VERSION = 6
 # In a spool every field has its own name.
 _SPOOL_MAPPING = {name: name for name in DOCUMENT.names}
 

@@ -182,7 +182,7 @@ def _says_mark(name: str, value: Any) -> Says:
 def claims_of_batch(
     batch: pa.RecordBatch, mapping: Mapping[str, str], levels: Sequence[Level]
 ) -> np.ndarray:
-    """Returns the claims of each row, uint16.
+    """Returns the claims of each row, uint32.
 
     Args:
       batch: Rows as the file has them, at least the columns of `claim_columns`.

@@ -17,7 +17,7 @@ from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import UNREADABLE
 
 # Changes whenever the same document would get other facts than before.
-ANNOTATION_VERSION = 5
+ANNOTATION_VERSION = 6
 SIGNATURE_VERSION = 1
 NGRAM_VERSION = 1
 # A mark on signatures and n-grams of a block that could not be read whole.

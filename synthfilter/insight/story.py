@@ -22,6 +22,7 @@ _EVIDENCE_TEXTS = {
     "mark": "a mark in its text or metadata",
     "producer": "columns that producers of machine text write",
     "url": "the lists of addresses",
+    "ledger": "the ledger, which has it from earlier",
     "date": "its date, before human_before",
     "detector": "its score",
 }

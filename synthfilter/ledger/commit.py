@@ -44,7 +44,8 @@ _FILE_ROWS = 1 << 20
 _RUN_BYTES = 32 << 20
 # Sorting is by the first byte of the hash on the disk, then in memory.
 _PARTS = 256
-_REPEATED = [schema.ORIGIN, schema.GENERATOR, schema.SOURCE, TIME]
+_REPEATED = [schema.ORIGIN, schema.ORIGIN_EVIDENCE]
+_REPEATED += [schema.GENERATOR, schema.SOURCE, TIME]
 _COMPRESSION = {name: "zstd" for name in _STORED.names} | {SIGNATURE: "none"}
 
 

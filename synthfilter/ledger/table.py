@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import UserError
-from synthfilter.core.uses import USE
+from synthfilter.core.uses import ADDED, USE
 
 FORMAT_VERSION = 1
 VERSION_PROPERTY = "synthfilter.ledger_version"
@@ -318,7 +318,8 @@ def _check_table(path: str, table: Any) -> None:
             "synthfilter that wrote it, or a newer one"
         )
     found = set(pa.schema(table.schema().to_arrow()).names)
-    missing = [name for name in USE.names if name not in found]
+    wanted = [name for name in USE.names if name not in ADDED]
+    missing = [name for name in wanted if name not in found]
     partitions = table.metadata().partition_columns
     if missing or partitions != [schema.BUILD_ID]:
         raise UserError(

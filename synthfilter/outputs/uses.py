@@ -14,6 +14,7 @@ _TOLD = (
     schema.CONTENT_HASH,
     schema.ID,
     schema.ORIGIN,
+    schema.ORIGIN_EVIDENCE,
     schema.SYNTH_GENERATION,
     schema.GENERATOR,
     schema.SOURCE,

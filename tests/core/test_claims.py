@@ -25,7 +25,7 @@ def test_what_is_packed_comes_out(said: list[dict[Evidence, Says]]) -> None:
         for evidence in Evidence
     }
     packed = pack(codes, len(said))
-    assert packed.dtype == np.uint16
+    assert packed.dtype == np.uint32
     for evidence in Evidence:
         assert claim_of(packed, evidence).tolist() == codes[evidence].tolist()
 
@@ -94,7 +94,7 @@ def test_what_decided_is_told_first(origin: Origin, told: str) -> None:
 
 
 def test_of_no_documents_nothing_is_told() -> None:
-    none = np.zeros(0, np.uint16)
+    none = np.zeros(0, np.uint32)
     assert len(tell_origin(none, none.astype(np.uint8))) == 0
     assert not count_conflicts(none, none.astype(np.uint8)).any()
 
@@ -110,7 +110,7 @@ def test_conflicts_are_counted_for_each_that_says_the_opposite(
             if agreeing and says != origin + 1:
                 expected[origin, agreeing[0], other] += 1
     claims = np.concatenate(
-        [np.zeros(0, np.uint16), *(claims_of(s) for s, _ in documents)]
+        [np.zeros(0, np.uint32), *(claims_of(s) for s, _ in documents)]
     )
     origins = np.array([origin for _, origin in documents], np.uint8)
     assert count_conflicts(claims, origins).tolist() == expected.tolist()

@@ -10,6 +10,7 @@ from synthfilter.decisions.copies import (
     find_exact_copies,
     parse_keep,
     rank_documents,
+    rank_origins,
 )
 
 # hi, lo, words, rank, place: few values, so that all kinds of clashes come up.
@@ -80,14 +81,14 @@ def ranks(
 ) -> np.ndarray:
     origin, reviewed, size, created = np.array(copies, np.int64).reshape(-1, 4).T
     said = origin if declared is None else np.full(len(copies), declared)
-    return rank_documents(
+    found = rank_documents(
         keep,
         said.astype(np.uint8),
-        origin.astype(np.uint8),
         reviewed.astype(np.uint8),
         size.astype(np.int32),
         created,
     )
+    return rank_origins(keep, found, origin.astype(np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from synthfilter.core import schema
 from synthfilter.core.batches import column, concat_batches
 from synthfilter.core.books import check
+from synthfilter.core.claims import pack_one
 from synthfilter.core.errors import ShortageError
 from synthfilter.core.hashing import order_hash
-from synthfilter.core.schema import UNITS, Origin, Reason
+from synthfilter.core.schema import UNITS, Evidence, Origin, Reason, Says
 from synthfilter.decisions.cells import cell_code, join_bounds
 from synthfilter.decisions.decide import (
     MixturePlan,
@@ -25,8 +26,6 @@ from synthfilter.decisions.decide import (
     leave_reference,
     order_keys,
     plan_mixture,
-    settle_copies,
-    split_by_content,
     summarise,
     weights,
 )
@@ -34,25 +33,45 @@ from synthfilter.decisions.groups import PLAIN, Grouping, make_grouping
 from synthfilter.decisions.origin import OriginRules, OutsideEvidence
 from synthfilter.decisions.rules import MixtureRules, Shortage
 from synthfilter.decisions.summary import Summary, add_summaries
+from synthfilter.decisions.survey import is_asked
+from synthfilter.decisions.texts import (
+    settle_origins,
+    settle_texts,
+    split_by_content,
+)
 
 HUMAN, SYNTHETIC, UNKNOWN, REFERENCE, CORE = Origin
 KEEP = ("reviewed", "human", "longest", "oldest")
 SHRINK = Shortage("shrink")
 
-# Content (hi and lo), identity, score, bytes, words, reason; texts that are equal have
-# the same number of words.
+SCORES = [0.0, 0.4, 0.6, 1.0, float("nan")]
+RULES = OriginRules("drop", "drop", "reclassify", max_ai_score=0.9)
+# What documents may say of their origin: a column, a mark or an early date.
+CLAIMS = [
+    pack_one(said)
+    for said in (
+        {},
+        {Evidence.COLUMN: Says.HUMAN},
+        {Evidence.COLUMN: Says.SYNTHETIC},
+        {Evidence.MARK: Says.SYNTHETIC},
+        {Evidence.DATE: Says.HUMAN},
+    )
+]
+
+# Content (hi and lo), identity, claims, bytes, reason; texts that are equal have the
+# same number of words and the same score.
 FACT = st.builds(
-    lambda content, identity, score, size, reason: {
+    lambda content, identity, claims, size, reason: {
         "content_hi": content,
         "content_lo": content // 3,
         "identity": identity,
-        "ai_score": float("nan") if reason else score,
+        "ai_score": float("nan") if reason else SCORES[content % len(SCORES)],
         "bytes": size,
         "words": 1 + content % 5,
         "created": None if size % 3 else size,
         "reviewed": int(size % 7 == 0),
         "source": None if size % 5 else f"source {size % 4}",
-        "claims": 0,
+        "claims": claims,
         "language": ("en", "de", None)[identity % 3],
         "category": ("code", "prose", None, None)[content % 4],
         "weight": 1.0 + identity % 5,
@@ -62,7 +81,7 @@ FACT = st.builds(
     },
     st.integers(0, 30),
     st.integers(0, 2**64 - 1),
-    st.sampled_from([0.0, 0.4, 0.6, 1.0]),
+    st.sampled_from(CLAIMS),
     st.integers(1, 2**31 - 1),
     st.sampled_from([0, 0, 0, Reason.DEAD_LETTER, Reason.UNUSABLE_EMPTY]),
 )
@@ -87,7 +106,7 @@ def judge(
             key,
             declared,
             np.full(len(facts), 0.5, np.float32),
-            OriginRules(max_ai_score=0.9),
+            RULES.max_ai_score,
             OutsideEvidence(),
             KEEP,
             grouping,
@@ -96,20 +115,35 @@ def judge(
     ]
 
 
-def settle(judged: list[pa.RecordBatch], partitions: int) -> list[pa.RecordBatch]:
+def settle(
+    judged: list[pa.RecordBatch], partitions: int, grouping: Grouping = PLAIN
+) -> list[pa.RecordBatch]:
     groups: dict[int, list[pa.RecordBatch]] = {}
     for batch in judged:
         for key, part in split_by_content(batch, partitions):
             assert 0 <= key < partitions
             groups.setdefault(key, []).append(part)
-    return [settle_copies(parts, seed=5) for parts in groups.values()]
+    return [
+        settle_texts(concat_batches(parts), RULES, KEEP, grouping, seed=5)
+        for parts in groups.values()
+    ]
+
+
+def tell_origins(
+    blocks: list[tuple[Origin, list[dict]]], grouping: Grouping = PLAIN
+) -> list[dict[str, Any]]:
+    """What all documents count as, before copies go."""
+    judged = concat_batches(judge(blocks, grouping))
+    return settle_origins(judged, RULES, KEEP, grouping).to_pylist()
 
 
 def settle_for_mixture(
     blocks: list[tuple[Origin, list[dict]]], grouping: Grouping = PLAIN
 ) -> list[pa.RecordBatch]:
     """Settled documents that the mixture is about."""
-    return [leave_reference(batch) for batch in settle(judge(blocks, grouping), 3)]
+    return [
+        leave_reference(batch) for batch in settle(judge(blocks, grouping), 3, grouping)
+    ]
 
 
 def mix(
@@ -176,8 +210,7 @@ def test_judging_keeps_every_row_and_its_address(blocks) -> None:
                 assert row[name] == fact[name]
             if fact["reason"]:
                 assert row["reason"] == fact["reason"]
-            written = (HUMAN, SYNTHETIC)
-            assert row["origin"] in (written if declared != REFERENCE else (REFERENCE,))
+            assert row["origin"] == declared
 
 
 @given(BLOCKS, st.integers(1, 7), st.data())
@@ -196,7 +229,7 @@ def test_copies_do_not_depend_on_partitions_and_batches(
 
 @given(BLOCKS)
 def test_of_every_text_one_document_stays_and_all_of_the_archive(blocks) -> None:
-    judged = concat_batches(judge(blocks)).to_pylist()
+    judged = tell_origins(blocks)
     decided = by_address(settle(judge(blocks), 3))
     alive = [row for row in judged if row["reason"] == Reason.KEPT]
     texts: dict[int, list[Origin]] = {}
@@ -223,7 +256,7 @@ def test_of_every_text_one_document_stays_and_all_of_the_archive(blocks) -> None
 @given(BLOCKS)
 def test_no_text_of_a_reference_set_is_left_outside_of_it(blocks) -> None:
     decided = settle_for_mixture(blocks)
-    judged = concat_batches(judge(blocks)).to_pylist()
+    judged = tell_origins(blocks)
     known = {
         row["content_hi"]
         for row in judged
@@ -236,7 +269,7 @@ def test_no_text_of_a_reference_set_is_left_outside_of_it(blocks) -> None:
             assert texts[row["block"], row["row"]] not in known
 
 
-def test_human_then_longest_then_oldest_copy_stays() -> None:
+def test_the_longest_then_the_oldest_copy_stays_as_all_have_one_origin() -> None:
     same = {
         "content_hi": 1,
         "content_lo": 1,
@@ -252,10 +285,11 @@ def test_human_then_longest_then_oldest_copy_stays() -> None:
         {**same, "identity": 2, "bytes": 9, "created": 7},
         {**same, "identity": 3, "bytes": 8, "created": 1},
     ]
-    machine = [{**same, "identity": 4, "bytes": 99, "created": 0}]
+    machine = [{**same, "identity": 4, "bytes": 8, "created": 0}]
     decided = by_address(settle(judge([(SYNTHETIC, machine), (HUMAN, facts)]), 4))
     copy = Reason.EXACT_COPY
     assert [row["reason"] for row in decided] == [copy, copy, Reason.KEPT, copy]
+    assert [row["origin"] for row in decided] == [SYNTHETIC] * 4
 
 
 def test_a_reviewed_copy_stays_before_all_others() -> None:
@@ -516,8 +550,113 @@ def test_documents_in_no_group_are_out_before_copies_are_looked_for() -> None:
     core = [{**same, "identity": 3}]
     grouping = make_grouping({"code": 1.0}, None, None)
     blocks = [(HUMAN, human), (UNKNOWN, human[:1]), (CORE, core)]
-    decided = by_address(settle(judge(blocks, grouping), 4))
+    decided = by_address(settle(judge(blocks, grouping), 4, grouping))
     nowhere = Reason.NO_GROUP
     copy = Reason.EXACT_COPY
     assert [row["reason"] for row in decided] == [nowhere, copy, nowhere, Reason.KEPT]
     assert [row["group"] for row in decided] == [255, 2, 255, 0]
+
+
+def one_text(*said: tuple[Origin, int], **more: Any) -> list[tuple[Origin, list[dict]]]:
+    """Copies of one text, a block each: how it is declared and what it claims."""
+    same = {"content_hi": 1, "content_lo": 1, "ai_score": 0.1, "words": 2, "reason": 0}
+    same |= {"bytes": 9, "created": None, "reviewed": 0, **more}
+    return [
+        (declared, [{**same, "identity": number, "claims": claims}])
+        for number, (declared, claims) in enumerate(said)
+    ]
+
+
+NOTHING, COLUMN_HUMAN, COLUMN_SYNTHETIC, MARKED, EARLY = CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("other", "origin"),
+    [
+        ((SYNTHETIC, NOTHING), SYNTHETIC),
+        ((UNKNOWN, MARKED), SYNTHETIC),
+        ((UNKNOWN, COLUMN_SYNTHETIC), SYNTHETIC),
+        ((HUMAN, NOTHING), HUMAN),
+        ((UNKNOWN, EARLY), HUMAN),
+        ((CORE, NOTHING), HUMAN),
+        ((REFERENCE, MARKED), HUMAN),
+    ],
+)
+def test_what_is_said_of_a_copy_counts_for_a_text_of_unknown_origin(
+    other, origin
+) -> None:
+    first, second = tell_origins(one_text((UNKNOWN, NOTHING), other))
+    assert first["origin"] == origin
+    assert first["group"] == origin
+    asked = is_asked(first["suspicion"])
+    assert asked == (other[0] in (HUMAN, CORE, REFERENCE))
+    if other[0] not in (CORE, REFERENCE):
+        assert second["origin"] == origin
+        assert first["claims"] == second["claims"]
+
+
+def test_the_archive_stays_human_and_a_reference_set_says_nothing() -> None:
+    blocks = one_text((CORE, NOTHING), (SYNTHETIC, MARKED), (REFERENCE, NOTHING))
+    core, copy, reference = tell_origins(blocks)
+    assert (core["origin"], core["reason"]) == (HUMAN, Reason.KEPT)
+    assert core["claims"] == pack_one({Evidence.DECLARED: Says.HUMAN})
+    assert copy["origin"] == SYNTHETIC
+    assert reference["origin"] == REFERENCE
+
+
+def test_where_copies_are_declared_both_synthetic_wins() -> None:
+    for row in tell_origins(one_text((HUMAN, NOTHING), (SYNTHETIC, NOTHING))):
+        assert row["origin"] == SYNTHETIC
+        assert row["claims"] == pack_one({Evidence.DECLARED: Says.SYNTHETIC})
+
+
+def test_policies_and_limits_hold_for_all_copies() -> None:
+    marked = tell_origins(one_text((HUMAN, NOTHING), (UNKNOWN, MARKED)))
+    assert [row["reason"] for row in marked] == [Reason.CONFLICT] * 2
+    high = one_text((UNKNOWN, NOTHING), (SYNTHETIC, NOTHING), ai_score=0.95)
+    assert [r["reason"] for r in tell_origins(high)] == [Reason.SCORE_TOO_HIGH] * 2
+    # The limit is for what is not synthetic by the detector's word alone.
+    assert tell_origins(high[:1])[0]["reason"] == Reason.KEPT
+    none = one_text((UNKNOWN, NOTHING), (SYNTHETIC, NOTHING), ai_score=float("nan"))
+    assert [row["reason"] for row in tell_origins(none)] == [Reason.KEPT] * 2
+    assert tell_origins(none[:1])[0]["reason"] == Reason.UNSCORABLE
+
+
+def test_a_category_goes_before_the_origin_of_a_copy() -> None:
+    grouping = make_grouping({"code": 0.5, "human": 0.5}, "1970-01-01", None)
+    blocks = one_text((UNKNOWN, NOTHING), (SYNTHETIC, NOTHING), created=10**9)
+    blocks[0][1][0]["category"] = "code"
+    blocks += one_text((HUMAN, NOTHING), content_hi=2, created=10**9)
+    category, synthetic, human = tell_origins(blocks, grouping)
+    assert (category["group"], synthetic["group"], human["group"]) == (2, 255, 0)
+    assert synthetic["reason"] == Reason.NO_GROUP
+    assert (category["fresh"], synthetic["fresh"], human["fresh"]) == (0, 0, 1)
+
+
+@given(BLOCKS)
+def test_a_text_has_one_origin_but_in_the_archive_and_reference_sets(blocks) -> None:
+    rows = [
+        row
+        for row in tell_origins(blocks)
+        if row["declared"] not in (REFERENCE, CORE)
+        and row["reason"] not in (Reason.DEAD_LETTER, Reason.UNUSABLE_EMPTY)
+    ]
+    texts: dict[int, set[tuple]] = {}
+    for row in rows:
+        names = ("origin", "claims", "reason", "group", "suspicion")
+        found = tuple(row[name] for name in names)
+        texts.setdefault(row["content_hi"], set()).add(found)
+    assert all(len(found) == 1 for found in texts.values())
+
+
+@given(BLOCKS)
+def test_a_text_without_copies_counts_as_what_is_said_of_it_alone(blocks) -> None:
+    alone = []
+    for key, (declared, facts) in enumerate(blocks):
+        for row, fact in enumerate(facts):
+            (told,) = tell_origins([(declared, [fact])])
+            alone.append({**told, "block": key, "row": row})
+    for one, told in zip(alone, tell_origins(blocks), strict=True):
+        mine = [r for r in alone if r["content_hi"] == one["content_hi"]]
+        if len(mine) == 1 or len({r["claims"] for r in mine}) == 1:
+            assert told == one

@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 
 from synthfilter.core import schema
 from synthfilter.core.schema import Origin, Reason
-from synthfilter.decisions.groups import PLAIN, make_grouping, tell_groups
+from synthfilter.decisions.groups import (
+    PLAIN,
+    make_grouping,
+    settle_groups,
+    tell_groups,
+)
 
 HUMAN, SYNTHETIC, UNKNOWN, REFERENCE, CORE = Origin
 MIXTURE = {"synthetic": 0.5, "code": 0.3, "prose": 0.2}
@@ -24,7 +29,9 @@ def tell(
     claims = np.array(declared, np.uint8)
     origin = np.where(claims == CORE, HUMAN, claims).astype(np.uint8)
     reason = np.zeros(len(rows), np.uint8)
-    columns = tell_groups(facts(*rows), claims, origin, reason, grouping)
+    columns = tell_groups(facts(*rows), grouping)
+    told = columns["group"], columns["fresh"]
+    columns |= settle_groups(*told, claims, origin, reason, grouping)
     wanted = {field.name: field.type for field in schema.JUDGED}
     for name, values in columns.items():
         assert pa.array(values).type == wanted[name]
@@ -57,8 +64,9 @@ def test_the_archive_is_human_where_no_group_has_it() -> None:
 def test_what_is_out_already_keeps_its_reason() -> None:
     grouping = make_grouping({"code": 1.0}, None, None)
     origin, empty = np.array([HUMAN], np.uint8), Reason.UNUSABLE_EMPTY
-    columns = tell_groups(facts({}), origin, origin, np.array([empty]), grouping)
-    assert columns["reason"].tolist() == [empty]
+    none = np.array([schema.NO_GROUP], np.uint8)
+    told = (none, np.zeros(1, np.uint8), origin, origin, np.array([empty]))
+    assert settle_groups(*told, grouping)["reason"].tolist() == [empty]
 
 
 def test_human_documents_are_fresh_from_the_next_day_on() -> None:

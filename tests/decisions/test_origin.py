@@ -42,7 +42,7 @@ def judge_all(
     said: list[dict[Evidence, Says]] | None = None,
 ) -> Judgement:
     declared, score, unusable = zip(*documents, strict=True)
-    claims = np.zeros(len(documents), np.uint16)
+    claims = np.zeros(len(documents), np.uint32)
     for row, each in enumerate(said or []):
         codes = {evidence: np.array([says]) for evidence, says in each.items()}
         claims[row] = pack(codes, 1)[0]
@@ -103,7 +103,7 @@ def test_what_is_unusable_keeps_that_reason() -> None:
 def test_judging_changes_nothing_that_it_was_given() -> None:
     given_arrays = [
         np.array([HUMAN], np.uint8),
-        np.array([0], np.uint16),
+        np.array([0], np.uint32),
         np.array([0.9], np.float32),
         np.array([KEPT], np.uint8),
         np.array([HALF], np.float32),
@@ -117,7 +117,7 @@ def test_judging_changes_nothing_that_it_was_given() -> None:
 def test_each_document_is_compared_with_its_own_threshold() -> None:
     found = judge(
         np.full(3, UNKNOWN, np.uint8),
-        np.zeros(3, np.uint16),
+        np.zeros(3, np.uint32),
         np.array([0.7, 0.7, 0.7], np.float32),
         np.zeros(3, np.uint8),
         np.array([0.9, 0.7, 0.5], np.float32),
@@ -160,7 +160,7 @@ def test_a_reference_set_and_the_archive_need_no_score(
 
 def test_no_document_is_judged_to_nothing() -> None:
     none, scores = np.zeros(0, np.uint8), np.zeros(0, np.float32)
-    found = judge(none, none.astype(np.uint16), scores, none, scores, OriginRules())
+    found = judge(none, none.astype(np.uint32), scores, none, scores, OriginRules())
     assert [len(part) for part in found] == [0, 0, 0, 0]
 
 
@@ -287,7 +287,7 @@ def test_outside_evidence_is_added_to_what_documents_say() -> None:
     )
     url = ["https://paper.example/a", "https://paper.example/robots/b", None, None]
     claims = outside.add(
-        np.array([0, 0, 0, 0b100000], np.uint16),
+        np.array([0, 0, 0, 0b100000], np.uint32),
         pa.array(url),
         pa.array([None, 1000, 999, None], pa.int64()),
         np.array([1, 2, 3, 7], np.uint64),
@@ -307,7 +307,7 @@ def test_verdicts_are_what_evidence_says() -> None:
 
 
 def test_nothing_known_adds_nothing() -> None:
-    claims = np.array([0, 5], np.uint16)
+    claims = np.array([0, 5], np.uint32)
     none = pa.nulls(2, pa.string())
     hashes = np.zeros(2, np.uint64)
     found = OutsideEvidence().add(claims, none, none.cast(pa.int64()), hashes, hashes)

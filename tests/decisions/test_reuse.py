@@ -30,6 +30,20 @@ DOCUMENTS = st.lists(st.tuples(FEW, FEW), max_size=8).map(sorted)
 Row = tuple[int, int, int, int, int | None]
 
 
+# Origin and evidence, by number; those of the last are of an older ledger.
+SAID = [
+    ("human", "declared=human"),
+    ("synthetic", "detector=synthetic"),
+    ("synthetic", "declared=synthetic detector=synthetic"),
+    ("synthetic", None),
+]
+
+
+def said_by(rows: list[Row]) -> list[pa.Array]:
+    said = [SAID[(row[2] + row[3]) % 4] for row in rows]
+    return [pa.array([each[i] for each in said], pa.string()) for i in range(2)]
+
+
 def ledger_rows(rows: list[Row]) -> pa.RecordBatch:
     days = [datetime.datetime(2026, 1, 1 + row[3]) for row in rows]
     hi, lo = np.array([row[:2] for row in rows], np.uint64).reshape(-1, 2).T
@@ -38,6 +52,7 @@ def ledger_rows(rows: list[Row]) -> pa.RecordBatch:
         pa.array([row[4] for row in rows], pa.int32()),
         pa.array([f"build{row[2]}" for row in rows], pa.string()),
         pa.array(days, pa.timestamp("us")).cast(USE.field("time").type),
+        *said_by(rows),
     ]
     schema = pa.schema([USE.field(name) for name in FACTS_OF_USE])
     return pa.RecordBatch.from_arrays(values, schema=schema)
@@ -49,7 +64,7 @@ def find(documents: list[tuple[int, int]], batches: list[pa.RecordBatch]) -> Use
 
 
 def as_rows(uses: Uses) -> list[tuple]:
-    parts = (uses.builds.tolist(), uses.generation.tolist())
+    parts = (uses.synthetic.tolist(), uses.builds.tolist(), uses.generation.tolist())
     names = (uses.first_build.to_pylist(), uses.first_hash.to_pylist())
     return list(zip(*parts, *names, strict=True))
 
@@ -67,6 +82,7 @@ def reference(documents: list[tuple[int, int]], rows: list[Row]) -> list[tuple]:
         first = min(when, key=lambda build: (when[build], build), default=None)
         said.append(
             (
+                any((row[2] + row[3]) % 4 > 1 for row in mine),
                 len(when),
                 max(depths, default=None),
                 None if first is None else f"build{first}",
@@ -104,9 +120,23 @@ def test_a_near_copy_counts_as_a_use_of_the_document_and_is_named() -> None:
     tally.add(np.array([0, 0, 2]), rows)
     tally.add(np.array([0]), rows.slice(1, 1))
     exact, unused, near = as_rows(tally.uses())
-    assert exact == (2, 2, "build1", f"{5:016x}{5:016x}")
-    assert unused == (0, None, None, None)
-    assert near == (1, 1, "build1", f"{7:016x}{0:016x}")
+    assert exact == (False, 2, 2, "build1", f"{5:016x}{5:016x}")
+    assert unused == (False, 0, None, None, None)
+    assert near == (False, 1, 1, "build1", f"{7:016x}{0:016x}")
+
+
+def test_a_registration_says_who_wrote_a_text_and_how_deep_it_is_but_is_no_use() -> (
+    None
+):
+    rows = ledger_rows([(1, 1, 2, 0, 3), (1, 1, 1, 0, 1), (2, 2, 2, 0, None)])
+    at = rows.schema.get_field_index("build_id")
+    names = pa.array(["generated-1", "build1", "generated-1"])
+    found = find([(1, 1), (2, 2), (3, 3)], [rows.set_column(at, "build_id", names)])
+    assert as_rows(found) == [
+        (True, 1, 3, "build1", f"{1:016x}{1:016x}"),
+        (True, 0, None, None, None),
+        (False, 0, None, None, None),
+    ]
 
 
 HUMAN, SYNTHETIC, *_ = Origin
@@ -120,7 +150,7 @@ def some_uses() -> Uses:
         np.array([0, 1, 3, 0, 0, 0], np.int32), [True, False, False, False, True, True]
     )
     names = pa.array([None, "b", "a", "a", None, None])
-    return Uses(builds, generation, names, names)
+    return Uses(np.zeros(6, bool), builds, generation, names, names)
 
 
 def own_generation() -> np.ma.MaskedArray:

@@ -144,8 +144,10 @@ def test_what_becomes_known_is_no_question_any_more(
     asked = suspicion(scores, flags, np.array([True]))
     known = suspicion(scores, flags, np.array([False]))
     assert is_asked(asked) and not is_asked(known)
-    assert unask(asked) == unask(known) == known
-    assert unask(asked).dtype == np.uint16
+    settled = np.array([True])
+    assert unask(asked, settled) == unask(known, settled) == known
+    assert unask(asked, settled).dtype == np.uint16
+    assert unask(asked, ~settled) == asked
 
 
 def test_documents_of_known_origin_are_counted_by_class_length_and_score() -> None:

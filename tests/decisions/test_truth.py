@@ -152,7 +152,7 @@ def test_documents_of_known_origin_say_what_machine_text_looks_like() -> None:
         np.full(300, KEY),
         np.full(300, WORDS),
         # Their origin was a question until something else told it.
-        unask(suspicion(human, nothing, everything)),
+        unask(suspicion(human, nothing, everything), everything),
         np.full(300, SYNTHETIC, np.uint8),
         np.full(300, WORDS),
         everything,

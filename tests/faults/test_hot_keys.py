@@ -11,13 +11,15 @@ import pytest
 
 from synthfilter.core import schema
 from synthfilter.core.schema import Reason
-from synthfilter.decisions.decide import settle_copies
+from synthfilter.decisions.groups import PLAIN
 from synthfilter.decisions.near import (
     MAX_BUCKET,
     Candidates,
     candidate_pairs,
     resolve_greedily,
 )
+from synthfilter.decisions.origin import OriginRules
+from synthfilter.decisions.texts import settle_texts
 from synthfilter.near import pair_batches
 from synthfilter.near_groups import group_pairs
 
@@ -50,7 +52,9 @@ def judged(rows: int) -> pa.RecordBatch:
 
 def test_a_document_copied_a_million_times_stays_once() -> None:
     rows = judged(10**6)
-    settled, seconds, most = use_of(lambda: settle_copies([rows], seed=0))
+    settled, seconds, most = use_of(
+        lambda: settle_texts(rows, OriginRules(), ("human",), PLAIN, seed=0)
+    )
     reason = settled.column(schema.REASON).to_numpy()
     assert np.flatnonzero(reason == Reason.KEPT).tolist() == [0]
     assert (reason[1:] == Reason.EXACT_COPY).all()

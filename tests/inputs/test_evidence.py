@@ -31,7 +31,7 @@ def told_of_records(records: list[dict[str, Any]], **fields: str) -> list[str]:
     keys = dict.fromkeys(key for record in records for key in record)
     mapping = map_fields(keys, fields, "f")
     claims = [claims_of_record(record, mapping) for record in records]
-    return tell_claims(np.array(claims, np.uint16)).to_pylist()
+    return tell_claims(np.array(claims, np.uint32)).to_pylist()
 
 
 def told_of_batch(batch: pa.RecordBatch, **fields: str) -> list[str]:

@@ -1,0 +1,149 @@
+"""Texts: documents of one content meet, and their origin and copies are settled.
+
+The steps between `decide.judge_facts` and `decide.summarise`, a partition at a time.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from synthfilter.core import schema
+from synthfilter.core.batches import column, concat_batches, split_by_key
+from synthfilter.core.hashing import mix, order_hash
+from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.uses import partition_of_hash
+from synthfilter.decisions.copies import find_exact_copies, rank_origins
+from synthfilter.decisions.groups import Grouping, settle_groups
+from synthfilter.decisions.origin import (
+    FIXED,
+    UNSETTLED,
+    OriginRules,
+    settle,
+    share_claims,
+)
+from synthfilter.decisions.survey import unask
+
+
+def split_by_content(
+    judged: pa.RecordBatch, partitions: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields `(partition, rows)`; documents of the same text meet in one partition."""
+    return split_by_key(judged, content_partitions(judged, partitions))
+
+
+def content_partitions(judged: pa.RecordBatch, partitions: int) -> np.ndarray:
+    """Returns the partition of each `schema.JUDGED` row, int64."""
+    # What is out for good has no copies, and all empty texts would meet in one place.
+    out = ~np.isin(column(judged, schema.REASON), UNSETTLED)
+    apart = mix(column(judged, schema.BLOCK).view(np.uint64))
+    apart = mix(apart + column(judged, schema.ROW).astype(np.uint64))
+    key = np.where(out, apart, column(judged, schema.CONTENT_HI))
+    return partition_of_hash(key, partitions)
+
+
+def settle_texts(
+    judged: pa.RecordBatch,
+    rules: OriginRules,
+    keep: Sequence[str],
+    grouping: Grouping,
+    seed: int,
+) -> pa.RecordBatch:
+    """Returns the `schema.DECIDED` rows of `schema.JUDGED` rows of one partition.
+
+    Args:
+      judged: All rows of the partition.
+      rules: What conflicts and scores do.
+      keep: Which of several copies stays.
+      grouping: How the mixture tells documents apart.
+      seed: Of the random order.
+    """
+    return settle_copies([settle_origins(judged, rules, keep, grouping)], seed)
+
+
+def settle_origins(
+    judged: pa.RecordBatch, rules: OriginRules, keep: Sequence[str], grouping: Grouping
+) -> pa.RecordBatch:
+    """Returns `schema.JUDGED` rows with origins, by what is said of all copies.
+
+    A reference set says nothing of the origin of others. That the archive has a text
+    says that it is human, and nothing that is said of others changes the archive.
+
+    Args:
+      judged: All rows of a partition, as `judge_facts` returns them.
+      rules: What conflicts and scores do.
+      keep: Which of several copies stays.
+      grouping: How the mixture tells documents apart.
+    """
+    value = {name: column(judged, name) for name in schema.JUDGED.names}
+    declared, reason = value[schema.DECLARED], value[schema.REASON]
+    usable = np.isin(reason, UNSETTLED)
+    claims = share_claims(
+        value[schema.CONTENT_HI],
+        value[schema.CONTENT_LO],
+        value[schema.CLAIMS],
+        usable & (declared != Origin.REFERENCE),
+        usable & ~np.isin(declared, FIXED),
+    )
+    found = settle(declared, claims, reason, rules)
+    value |= {
+        schema.ORIGIN: found.origin,
+        schema.CLAIMS: found.claims,
+        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin),
+        schema.SUSPICION: unask(value[schema.SUSPICION], ~found.open),
+        **settle_groups(
+            value[schema.GROUP],
+            value[schema.FRESH],
+            declared,
+            found.origin,
+            found.reason,
+            grouping,
+        ),
+    }
+    return pa.RecordBatch.from_arrays(
+        [pa.array(value[name]) for name in schema.JUDGED.names], schema=schema.JUDGED
+    )
+
+
+def settle_copies(batches: Iterable[pa.RecordBatch], seed: int) -> pa.RecordBatch:
+    """Returns the `schema.DECIDED` rows of one partition.
+
+    Args:
+      batches: `schema.JUDGED` rows, their origins settled.
+      seed: Of the random order.
+    """
+    judged = concat_batches(batches)
+    value = {name: column(judged, name) for name in schema.JUDGED.names}
+    hi, lo = value[schema.CONTENT_HI], value[schema.CONTENT_LO]
+    reason = value[schema.REASON].copy()
+    still_in = np.flatnonzero(reason == Reason.KEPT)
+    rank = [value[n] for n in (schema.RANK, schema.IDENTITY, schema.BLOCK, schema.ROW)]
+    copies = find_exact_copies(
+        hi[still_in],
+        lo[still_in],
+        value[schema.WORDS][still_in],
+        [key[still_in] for key in rank],
+    )
+    again = still_in[copies]
+    content = mix(hi) ^ lo
+    known = content[still_in][value[schema.DECLARED][still_in] == Origin.REFERENCE]
+    in_reference = np.isin(content[again], known)
+    # The archive stays whole, copies within it included.
+    gone = in_reference | (value[schema.DECLARED][again] != Origin.CORE)
+    again, in_reference = again[gone], in_reference[gone]
+    reason[again] = np.where(in_reference, Reason.REFERENCE_COPY, Reason.EXACT_COPY)
+    is_copy = np.zeros(len(reason), np.uint8)
+    is_copy[again] = 1
+    value |= {
+        schema.ORDER: order_hash(hi, lo, seed),
+        schema.REASON: reason,
+        schema.MATCH_HI: hi * is_copy,
+        schema.MATCH_LO: lo * is_copy,
+        schema.SIMILARITY: is_copy.astype(np.float32),
+        schema.MATCH_BUILD: np.zeros(len(reason), np.uint64),
+        schema.USES: np.zeros(len(reason), np.int32),
+        schema.DEPTH: np.zeros(len(reason), np.int32),
+    }
+    return pa.RecordBatch.from_arrays(
+        [pa.array(value[name]) for name in schema.DECIDED.names], schema=schema.DECIDED
+    )
