@@ -12,7 +12,7 @@ from synthfilter.console import Reporter
 from synthfilter.core import schema
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import ORIGIN_NAMES, REASON_NAMES, Origin, Reason
-from synthfilter.core.uses import TIME
+from synthfilter.core.uses import TIME, is_registration
 from synthfilter.core.verdicts import NOTE, REVIEWER, VERDICT
 from synthfilter.decisions.verdicts import latest_verdicts
 from synthfilter.explain_facts import Row, document_facts, letter_facts
@@ -192,13 +192,18 @@ def _add_ledger(path: str, build_id: str, documents: list[Row]) -> None:
 
 
 def _uses_of(ledger: Ledger, content_hash: str, without: str) -> list[Row]:
-    """Returns each other build that used a text, the oldest first."""
+    """Returns each other build that used a text, the oldest first.
+
+    Registrations are no uses; that one knows the text stands among what says who wrote
+    it.
+    """
     columns = (schema.CONTENT_HASH, schema.BUILD_ID, TIME, schema.ID)
     span = (content_hash, content_hash)
     rows = {
         (row[TIME], row[schema.BUILD_ID]): row[schema.ID]
         for batch in read_uses(ledger, columns, span, without)
         for row in batch.to_pylist()
+        if not is_registration(row[schema.BUILD_ID])
     }
     return [
         {schema.BUILD_ID: build, TIME: _moment(time), schema.ID: rows[time, build]}

@@ -1,4 +1,4 @@
-"""The command `synthfilter ledger`: what a ledger holds, and forgetting a build."""
+"""The command `synthfilter ledger`: what a ledger holds, adding and forgetting."""
 
 import argparse
 import collections
@@ -25,6 +25,7 @@ from synthfilter.core.uses import (
     USE,
     hash_halves,
     hashes_of_partition,
+    is_registration,
 )
 from synthfilter.evaluate import printable
 from synthfilter.ledger.read import read_uses
@@ -36,6 +37,7 @@ from synthfilter.ledger.table import (
     load_table,
     open_ledger,
 )
+from synthfilter.ledger_add import AddToLedger
 from synthfilter.options import add_command, make_options
 
 # Documents are told apart by sorting this many rows at a time.
@@ -65,6 +67,8 @@ class ShowLedger:
         """
         ledger = find_ledger(self.ledger)
         files = list_data_files(self.ledger, load_table(ledger.path, ledger.version))
+        made = [file for file in files if is_registration(file.build_id)]
+        files = [file for file in files if not is_registration(file.build_id)]
         rows = sum(file.rows for file in files)
         documents, by = count_uses(ledger, rows)
         builds = len({file.build_id for file in files})
@@ -74,6 +78,12 @@ class ShowLedger:
             f"{self.ledger}: {count(rows, 'use')} of {count(total, 'document')} in "
             f"{count(builds, 'build')}, {size:,.1f} MB, table version {ledger.version}"
         )
+        if made:
+            times = len({file.build_id for file in made})
+            reporter.say(
+                f"besides {count(sum(f.rows for f in made), 'document')} that "
+                f"generators made, in {count(times, 'registration')}; no uses"
+            )
         if not rows:
             return
         shares = [
@@ -93,7 +103,9 @@ class ShowLedger:
 
 @dataclasses.dataclass(kw_only=True)
 class LedgerHistory:
-    """Lists the builds of a ledger, the oldest first.
+    """Lists the builds of a ledger and what was registered, the oldest first.
+
+    Registrations of what a generator made are called generated-...
 
     Args:
       ledger: Folder of the ledger.
@@ -129,7 +141,7 @@ class LedgerHistory:
 
 @dataclasses.dataclass(kw_only=True)
 class ExplainUses:
-    """Lists every use of a document, the oldest first.
+    """Lists every use of a document, and registrations, the oldest first.
 
     Args:
       ledger: Folder of the ledger.
@@ -185,9 +197,11 @@ class ExplainUses:
 class ForgetBuild:
     """Removes a build from a ledger, so that its documents may be used again.
 
+    Or a registration, so that its text is no longer known as synthetic.
+
     Args:
       ledger: Folder of the ledger.
-      build: Id of the build, as ledger history and its manifest say.
+      build: Id of the build or registration, as ledger history says.
     """
 
     ledger: str
@@ -211,14 +225,18 @@ class ForgetBuild:
                 f"ledger {self.ledger!r} has no build {self.build!r}; see synthfilter "
                 "ledger history"
             )
+        said = f"{count(removed, 'use')} of build {self.build}"
+        if is_registration(self.build):
+            said = f"{count(removed, 'document')} of registration {self.build}"
         reporter.say(
-            f"{self.ledger}: {count(removed, 'use')} of build {self.build} removed; "
+            f"{self.ledger}: {said} removed; "
             "older versions of the table keep them until it is vacuumed"
         )
 
 
 # The commands that are all options: the class, and what the list says of it.
 _JOBS: dict[str, tuple[type, str]] = {
+    "add": (AddToLedger, "register what a generator made, to know it again"),
     "show": (ShowLedger, "how many documents, how often used, from where"),
     "history": (LedgerHistory, "the builds, the oldest first"),
     "forget": (ForgetBuild, "remove a build, so that its documents may be used again"),
@@ -282,9 +300,11 @@ def count_uses(
         found = [(np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, int))]
         hashes = hashes_of_partition(part, parts) if parts > 1 else None
         for batch in read_uses(ledger, columns, hashes):
+            build = batch.column(schema.BUILD_ID)[0].as_py()
+            if is_registration(build):
+                continue
             for name, counts in by.items():
                 _add_counts(counts, batch, (name, schema.ORIGIN))
-            build = batch.column(schema.BUILD_ID)[0].as_py()
             code = codes.setdefault(build, len(codes))
             halves = hash_halves(batch.column(schema.CONTENT_HASH))
             found.append((*halves, np.full(batch.num_rows, code)))

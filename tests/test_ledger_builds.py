@@ -344,3 +344,98 @@ def test_a_folder_that_is_no_ledger_stops_the_build_with_one_line(
     error = capsys.readouterr().err
     assert "is not a ledger" in error
     assert error.count("\n") == 1
+
+
+def add(folder: Path, *options: str, code: int = 0) -> None:
+    """Registers the text of g.jsonl with the ledger of the folder."""
+    arguments = ["--ledger", f"{folder}/ledger", "--synthetic", f"{folder}/g.jsonl"]
+    try:
+        assert main(["ledger", "add", *arguments, *options]) == code
+    except SystemExit as stopped:
+        assert stopped.code == code
+
+
+def generated(folder: Path) -> None:
+    """Writes what a generator made: texts 100 to 103, and a line without text."""
+    rows = [{"id": f"g{i}", "text": prose(100 + i)} for i in range(4)]
+    rows[0] |= {"generator": "named", "synth_generation": 3}
+    write(folder / "g.jsonl", [*rows, {"id": "none", "text": " "}])
+
+
+def test_registered_text_is_known_when_it_comes_back_and_is_no_use(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generated(folder)
+    add(folder, "--generator", "gpt", "--generation", "1")
+    said = capsys.readouterr().out
+    assert "4 documents of generated-" in said
+    assert "1 record had no usable text" in said
+    rows = crawl_again(folder, "out1", "--max-uses", "1", "--max-generation", "2")
+    assert rows["c0"]["reason"] == "too_deep"
+    assert "generation=3" in rows["c0"]["evidence"]
+    for name in AGAIN:
+        assert rows[name]["origin_evidence"] == "ledger=synthetic"
+    for name in AGAIN[1:]:
+        # Registered once, and used by no build yet.
+        assert rows[name].get("reason") is None
+        assert rows[name]["synth_generation"] == 1
+    capped = crawl_again(folder, "out2", "--max-uses", "1", "--seed", "1")
+    assert {capped[name].get("reason") for name in AGAIN[1:]} == {"used_before"}
+    assert "uses=1 " in capped["c1"]["evidence"]
+
+
+def test_the_same_text_registered_again_adds_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generated(folder)
+    add(folder)
+    before = ledger_rows(folder / "ledger")
+    assert len(before) == 4
+    # In other files and another order it is the same text.
+    lines = (folder / "g.jsonl").read_text().splitlines(keepends=True)
+    (folder / "g.jsonl").write_text("".join(reversed(lines)))
+    capsys.readouterr()
+    add(folder)
+    assert "registered already; nothing was added" in capsys.readouterr().out
+    assert ledger_rows(folder / "ledger") == before
+
+
+def test_a_ledger_tells_registrations_from_builds(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generated(folder)
+    add(folder)
+    run(folder, "out")
+    capsys.readouterr()
+    ledger = ["--ledger", f"{folder}/ledger"]
+    assert main(["ledger", "show", *ledger]) == 0
+    said = capsys.readouterr().out
+    assert "40 uses of 40 documents in 1 build," in said
+    assert "besides 4 documents that generators made, in 1 registration" in said
+    assert main(["ledger", "history", *ledger]) == 0
+    (name,) = re.findall(r"generated-[0-9a-f]{16}", capsys.readouterr().out)
+    assert main(["explain", f"{folder}/out", "s0", *ledger]) == 0
+    assert name not in capsys.readouterr().out
+    assert main(["ledger", "forget", "--build", name, *ledger]) == 0
+    assert f"4 documents of registration {name} removed" in capsys.readouterr().out
+    assert "generated-" not in repr(ledger_rows(folder / "ledger"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--generation", "-1"], "generation must be at least 0, got -1"),
+        (["--shingle-words", "0"], "shingle_words must be from 1 to 100, got 0"),
+        (["--fields", "text=body"], "none of 1 record in"),
+        (["--synthetic", "none/*.jsonl"], "none/*.jsonl"),
+    ],
+)
+def test_what_cannot_be_registered_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    write(folder / "g.jsonl", [{"id": f"g{i}", "text": prose(i)} for i in range(4)])
+    add(folder, *options, code=2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "ledger").exists()

@@ -25,6 +25,9 @@ def use_rows(numbers: Sequence[int]) -> pa.RecordBatch:
             "generation": pa.array([0 if each else 1 for each in human], pa.int32()),
             "generator": [None if each else "m1" for each in human],
             "source": ["shelf"] * len(numbers),
+            "origin_evidence": [
+                "date=human" if each else "declared=synthetic" for each in human
+            ],
             "signature": pa.array([bytes([n % 256]) * 224 for n in numbers]),
         }
     )
