@@ -11,6 +11,7 @@ VERSION = re.search(
     r'^__version__ = "(.+)"', (HERE / "synthfilter/version.py").read_text(), re.M
 )[1]
 
+WARC = ["warcio>=1.7.5,<2", "resiliparse>=1.0,<3"]
 DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
 
 
@@ -109,10 +110,13 @@ setup(
         "lineage": ["openlineage-python>=1.54,<2"],
         # Draws charts without a network; one wheel for every Python from 3.7 on.
         "report": ["vl-convert-python>=1.7,<2"],
+        # Reads WARC and WET files, and the text of pages; 18 MB together.
+        "warc": WARC,
         # Makes the site out of docs/ and the docstrings.
         "docs": DOCS,
         "test": [
             *DOCS,
+            *WARC,
             "apache-beam[aws,yaml]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",

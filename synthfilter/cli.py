@@ -108,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
         ScoreFile,
         _score,
     )
-    score.add_argument("input", help="Parquet or JSON lines file")
+    score.add_argument("input", help="file of any format in docs/inputs.md")
     for name, (job, help_text) in _JOBS.items():
         add_command(commands, name, help_text, job, _run_job)
     add_ledger_commands(commands)

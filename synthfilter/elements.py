@@ -22,9 +22,10 @@ from synthfilter.core.batches import set_column
 from synthfilter.core.errors import UserError
 from synthfilter.core.hashing import hash_texts, mix
 from synthfilter.core.schema import Origin
-from synthfilter.inputs.documents import conform_columns
+from synthfilter.inputs.conform import conform_columns
 from synthfilter.inputs.fields import map_fields
-from synthfilter.inputs.spool import documents_of_records
+from synthfilter.inputs.paths import Columns, column_of
+from synthfilter.inputs.records import documents_of_records
 
 # Facts travel beside the columns of a user's batch under names of their own.
 _PREFIX = "__synthfilter_"
@@ -76,7 +77,8 @@ class Packing:
             batch = elements.select(
                 [n for n in elements.schema.names if n not in _TOLD]
             )
-            mapping = map_fields(batch.schema.names, self.fields, "the batch")
+            found = Columns.of_schema(batch.schema)
+            mapping = map_fields(found, self.fields, "the batch")
             rows = np.arange(batch.num_rows)
             return conform_columns(batch, mapping, columns, rows)
         records = [
@@ -87,8 +89,7 @@ class Packing:
             }
             for element in elements
         ]
-        keys = dict.fromkeys(key for record in records for key in record)
-        mapping = map_fields(keys, self.fields, "the document")
+        mapping = map_fields(Columns.of_records(records), self.fields, "the document")
         return documents_of_records(records, mapping).select(
             [*columns, schema.ERROR, schema.POSITION]
         )
@@ -167,7 +168,9 @@ def packing_of(element_type: Any, fields: Mapping[str, str]) -> Packing:
     if row is not None:
         members: list[tuple[str, Any]] = list(row._fields)
         # Where names are known beforehand, a wrong one need not wait for the data.
-        map_fields([name for name, _ in members if name not in _TOLD], fields, "rows")
+        names = [name for name, _ in members if name not in _TOLD]
+        within = [path for path in fields.values() if column_of(path, names) in names]
+        map_fields(Columns(names, within), fields, "rows")
         coder = coders.registry.get_coder(RowTypeConstraint.from_fields(members))
         return Packing("row", coder, tuple(members), fields)
     if isinstance(element_type, typehints.DictConstraint) or element_type in (

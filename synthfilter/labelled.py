@@ -96,10 +96,10 @@ def list_labelled(patterns: Sequence[str], label_column: str) -> list[InputFile]
     files = list_inputs({Origin.UNKNOWN: patterns})
     for file in files:
         columns = read_columns(file)
-        if columns and label_column not in columns:
+        if columns.names and label_column not in columns.names:
             raise UserError(
                 f"{file.path}: no column {label_column!r} with the labels; found "
-                f"{', '.join(columns)}; name it with --label-column COLUMN"
+                f"{', '.join(columns.names)}; name it with --label-column COLUMN"
             )
     return files
 
@@ -258,8 +258,8 @@ def _field_of(
 ) -> str:
     """Returns under which name `read_documents` gives the label column."""
     columns = read_columns(file)
-    mapping = map_fields(columns, fields, file.path) if columns else {}
-    names = {found: field for field, found in mapping.items()}
+    mapping = map_fields(columns, fields, file.path) if columns.names else {}
+    names = {mapping[name]: name for name in schema.DOCUMENT.names if name in mapping}
     return names.get(label_column or "", label_column or "")
 
 

@@ -75,7 +75,7 @@ def show_inputs(build: Build, inputs: Sequence[InputFile], reporter: Reporter) -
     mapped: set[str] = set()
     for file in inputs:
         columns = read_columns(file, chosen)
-        mapping = map_fields(columns, chosen, file.path) if columns else {}
+        mapping = map_fields(columns, chosen, file.path) if columns.names else {}
         mapped.update(mapping)
         key = (file.declared.name.lower(), describe(mapping, columns))
         found.setdefault(key, []).append(file)

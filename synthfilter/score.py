@@ -80,7 +80,7 @@ class ScoreFile:
             )
             _check_readable(found, path)
             columns = read_columns(files[0])
-            mapping = map_fields(columns, chosen, path) if columns else {}
+            mapping = map_fields(columns, chosen, path) if columns.names else {}
             reporter.say(f"fields: {describe(mapping, columns) or 'none readable'}")
             counts = self._write(self._score_rows(found, detector, threshold))
         if counts is None:

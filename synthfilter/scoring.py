@@ -17,7 +17,7 @@ from synthfilter.detection.detector import Detector, load_detector
 from synthfilter.detection.lengths import Threshold
 from synthfilter.detection.thresholds import choose_threshold
 from synthfilter.elements import TEXT_LIMIT
-from synthfilter.inputs.documents import conform_columns
+from synthfilter.inputs.conform import conform_columns
 
 
 def score_texts(

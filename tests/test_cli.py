@@ -178,7 +178,7 @@ def test_of_a_folder_only_the_data_files_are_read(
     Path("notes").mkdir()
     Path("notes/README.md").write_text("nothing else")
     assert run("build", "--human", "notes", "--output", "out2") == 2
-    assert "no Parquet or JSON lines file in the folder 'notes'" in (
+    assert "no file of a known format in the folder 'notes'" in (
         capsys.readouterr().err
     )
 

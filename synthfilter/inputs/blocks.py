@@ -8,14 +8,18 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
-from apache_beam.io.filesystem import FileMetadata
 
 from synthfilter.core import progress, schema, storage
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import BLOCKS_PER_FILE, DOCUMENT, TEXT, Origin
+from synthfilter.inputs.arrow_batches import open_arrow
+from synthfilter.inputs.conform import check_text_type
 from synthfilter.inputs.fields import map_fields
-from synthfilter.inputs.formats import JSONL, PARQUET, format_of
-from synthfilter.inputs.spool import sample_keys, spool_error, spool_json_lines
+from synthfilter.inputs.folders import list_pattern
+from synthfilter.inputs.formats import ARROW, KNOWN, PARQUET, WARC, format_of
+from synthfilter.inputs.paths import Columns, type_at
+from synthfilter.inputs.spool import sample_columns, spool_error, spool_file
+from synthfilter.inputs.warc import check_readers
 
 # A block is at least this much text, so that its sidecar is worth a file.
 _BLOCK_BYTES = 16 << 20
@@ -73,21 +77,21 @@ def list_inputs(patterns: Mapping[Origin, Sequence[str]]) -> list[InputFile]:
 
     Raises:
       UserError: nothing matches a pattern, a file is of no known format, or it is
-        declared twice.
+        declared twice, or what reads it is not installed.
     """
     found: dict[str, InputFile] = {}
     for origin in sorted(patterns):
         paths = {
             entry.path: entry
             for pattern in patterns[origin]
-            for entry in _list_pattern(pattern)
+            for entry in list_pattern(pattern)
         }
         for path, entry in sorted(paths.items()):
-            if format_of(path)[0] is None:
-                raise UserError(
-                    f"cannot tell the format of {path!r}: expected .parquet or "
-                    ".jsonl, .ndjson, .json, these also with .gz or .zst"
-                )
+            kind = format_of(path)[0]
+            if kind is None:
+                raise UserError(f"cannot tell the format of {path!r}: expected {KNOWN}")
+            if kind == WARC:
+                check_readers()
             if path in found:
                 raise UserError(
                     f"{path!r} is declared {found[path].declared.name.lower()} and "
@@ -103,57 +107,44 @@ def list_inputs(patterns: Mapping[Origin, Sequence[str]]) -> list[InputFile]:
     return list(found.values())
 
 
-def _list_pattern(pattern: str) -> list[FileMetadata]:
-    """Lists a pattern; of a folder, only the files that can be input.
-
-    Raises:
-      UserError: there is none.
-    """
-    found = storage.list_files(pattern)
-    if not storage.is_folder(pattern):
-        return found
-    usable = [entry for entry in found if format_of(entry.path)[0] is not None]
-    if not usable:
-        raise UserError(
-            f"no Parquet or JSON lines file in the folder {pattern!r}; name another "
-            "folder or a glob"
-        )
-    return usable
-
-
-def read_columns(file: InputFile, fields: Mapping[str, str] | None = None) -> list[str]:
-    """Returns the column names of a file, for JSON lines those of the first records.
+def read_columns(file: InputFile, fields: Mapping[str, str] | None = None) -> Columns:
+    """Returns the columns of a file, for records of text those of the first ones.
 
     None where it cannot be read as its format: that is for the build to put in the
     books, record by record.
 
     Args:
       file: The file.
-      fields: Field to column, from the user: the text column of a Parquet file is
-        looked at, too. One without any values is for the build to put in the books.
+      fields: Field to column, from the user: the text column of a file that has types
+        is looked at, too. One without any values is for the build to put in the books.
 
     Raises:
       UserError: it has no text column, or one that holds something else.
     """
-    kind, compression = format_of(file.path)
+    kind = format_of(file.path)[0]
     try:
-        if kind == JSONL:
-            return sample_keys(file.path, compression)
-        with storage.open_parquet(file.path) as parquet:
-            arrow = parquet.schema_arrow
+        if kind == PARQUET:
+            with storage.open_parquet(file.path) as parquet:
+                arrow = parquet.schema_arrow
+        elif kind == ARROW:
+            with open_arrow(file.path) as (reader, _):
+                arrow = reader.schema
+        else:
+            return sample_columns(file.path)
     except (OSError, pa.ArrowException):
-        return []
+        return Columns([], [])
+    columns = Columns.of_schema(arrow)
     if fields is not None:
-        name = map_fields(arrow.names, fields, file.path)[TEXT]
-        if not pa.types.is_null(arrow.field(name).type):
-            _check_text_type(arrow.field(name).type, name, file.path)
-    return list(arrow.names)
+        mapping = map_fields(columns, fields, file.path)
+        if not pa.types.is_null(type_at(arrow, mapping[TEXT])):
+            check_text_type(arrow, mapping, file.path)
+    return columns
 
 
 def open_file(
     file: InputFile, fields: Mapping[str, str], spool_folder: str, max_bytes: int
 ) -> Iterator[Block]:
-    """Yields the blocks of a file; JSON lines are spooled first, unless they were.
+    """Yields the blocks of a file; what is not Parquet is spooled first, if it was not.
 
     A file that cannot be read at all is one block with one error row.
 
@@ -166,7 +157,9 @@ def open_file(
     mark = mark_file(file)
     name = storage.join(spool_folder, f"{mark}-{_spool_key(fields, max_bytes)}")
     spool = f"{name}.parquet"
-    kind, compression = format_of(file.path)
+    kind = format_of(file.path)[0]
+    if kind == WARC:
+        check_readers()
     try:
         if kind == PARQUET:
             with storage.open_parquet(file.path) as parquet:
@@ -174,7 +167,7 @@ def open_file(
                 yield from split_file(file, mark, parquet.metadata, mapping)
                 return
         if not _is_whole(spool):
-            spool_json_lines(file.path, compression, spool, fields, max_bytes)
+            spool_file(file.path, spool, fields, max_bytes)
     except (OSError, ValueError, pa.ArrowException) as error:
         # Under a name of its own: the file may be readable the next time.
         spool = f"{name}-error.parquet"
@@ -224,23 +217,9 @@ def _parquet_mapping(
 ) -> dict[str, str]:
     """Maps the fields of a Parquet file and checks that the text is text."""
     arrow = parquet.schema_arrow
-    mapping = map_fields(arrow.names, fields, path)
-    _check_text_type(arrow.field(mapping[TEXT]).type, mapping[TEXT], path)
+    mapping = map_fields(Columns.of_schema(arrow), fields, path)
+    check_text_type(arrow, mapping, path)
     return mapping
-
-
-def _check_text_type(found: pa.DataType, name: str, path: str) -> None:
-    """Raises UserError unless a column is of strings."""
-    inner = found.value_type if pa.types.is_dictionary(found) else found
-    if not (
-        pa.types.is_string(inner)
-        or pa.types.is_large_string(inner)
-        or pa.types.is_string_view(inner)
-    ):
-        raise UserError(
-            f"{path}: column {name!r} holds {found}, expected strings; "
-            "name the text column with --fields text=COLUMN"
-        )
 
 
 def check_records(

@@ -21,6 +21,8 @@ from synthfilter.core.source_types import (
     says_label,
     says_source_type,
 )
+from synthfilter.inputs.chat import roles_of
+from synthfilter.inputs.paths import column_of, is_list, is_text, type_at
 from synthfilter.inputs.producers import (
     RESULTS,
     Producer,
@@ -68,13 +70,27 @@ def find_levels(arrow: pa.Schema, mapping: Mapping[str, str]) -> tuple[Level, ..
       arrow: All columns of the file.
       mapping: Field to column.
     """
-    text, generator = mapping.get(schema.TEXT), mapping.get(schema.GENERATOR)
-    top = _level(None, tuple(arrow.names), text, generator)
+    levels = [_top_level(tuple(arrow.names), mapping)]
     metadata = mapping.get(schema.METADATA)
-    inner = None if metadata is None else arrow.field(metadata).type
-    if inner is None or not pa.types.is_struct(inner):
-        return (top,)
-    return top, _metadata_level(metadata, tuple(field.name for field in inner))
+    inner = None if metadata is None else type_at(arrow, metadata)
+    if inner is not None and pa.types.is_struct(inner):
+        names = tuple(field.name for field in inner)
+        levels.append(_metadata_level(metadata, names))
+    return tuple(_of_users(level, mapping) for level in levels)
+
+
+def _top_level(names: tuple[str, ...], mapping: Mapping[str, str]) -> Level:
+    """Returns the level of a file's or record's own columns."""
+    text = mapping.get(schema.TEXT)
+    column = None if text is None else column_of(text, names)
+    return _level(None, names, column, mapping.get(schema.GENERATOR))
+
+
+def _of_users(level: Level, mapping: Mapping[str, str]) -> Level:
+    """Returns a level; where a chat's text is the users' alone, no model wrote it."""
+    roles = roles_of(mapping)
+    written_by_users = roles is not None and all(map(is_users, roles))
+    return level._replace(producer=None) if written_by_users else level
 
 
 @functools.lru_cache(maxsize=1024)
@@ -126,14 +142,15 @@ def claims_of_record(record: Mapping[Any, Any], mapping: Mapping[str, str]) -> i
       record: All of it.
       mapping: Field to key.
     """
-    text, generator = mapping.get(schema.TEXT), mapping.get(schema.GENERATOR)
-    levels = [(record, _level(None, tuple(record), text, generator))]
+    text = mapping.get(schema.TEXT)
+    levels = [(record, _top_level(tuple(record), mapping))]
     metadata = record.get(mapping.get(schema.METADATA))
     if isinstance(metadata, dict):
         levels.append((metadata, _metadata_level(None, tuple(metadata))))
     producer = mark = Says.NOTHING
     for found, level in levels:
         mark = mark or _mark_of_record(found, level)
+        level = _of_users(level, mapping)
         producer = producer or _producer_of_record(found, level)
     written = [
         each
@@ -278,19 +295,11 @@ def _are_results(held: pa.RecordBatch, level: Level, text: pa.Array) -> np.ndarr
 
 def _holds_texts(kind: pa.DataType) -> bool:
     """Returns whether a column holds lists of objects that have a text."""
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+    if not is_list(kind):
         return False
     inner = kind.value_type
     at = inner.get_field_index("text") if pa.types.is_struct(inner) else -1
-    return at >= 0 and _is_text(inner.field(at).type)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-    )
+    return at >= 0 and is_text(inner.field(at).type)
 
 
 def _values_say(
@@ -308,7 +317,7 @@ def _values_say(
     if pa.types.is_string_view(values.type):
         values = values.cast(pa.large_string())
     whole = numbers and pa.types.is_integer(values.type)
-    if not (whole or _is_text(values.type)):
+    if not (whole or is_text(values.type)):
         return np.zeros(len(values), np.uint8)
     coded = values.dictionary_encode()
     said = [says(value) for value in _plain(coded.dictionary)]

@@ -1,4 +1,4 @@
-"""Text formats as streams of lines: plain, gzip and zstd, bounded in memory."""
+"""Which format a file is of, and its bytes: plain, gzip and zstd, bounded in memory."""
 
 import functools
 import zlib
@@ -19,18 +19,35 @@ _FREE_BYTES = 16 << 20
 # The memory that a zstd frame may ask for.
 _MAX_WINDOW_BYTES = 1 << 27
 
-PARQUET = "parquet"
-JSONL = "jsonl"
+PARQUET = "Parquet"
+ARROW = "Arrow"
+JSONL = "JSON lines"
+CSV = "CSV"
+TSV = "TSV"
+WARC = "WARC"
 
 _SUFFIXES = {
     ".parquet": PARQUET,
+    ".arrow": ARROW,
+    ".feather": ARROW,
     ".jsonl": JSONL,
     ".ndjson": JSONL,
     ".json": JSONL,
+    ".csv": CSV,
+    ".tsv": TSV,
+    ".warc": WARC,
+    ".wet": WARC,
 }
+# These are compressed within, if at all.
+_WITHIN = (PARQUET, ARROW)
 _COMPRESSIONS = (".gz", ".zst", ".zstd")
+KNOWN = (
+    ".parquet, .arrow or .feather, or .jsonl, .ndjson, .json, .csv, .tsv, .warc, "
+    ".wet, these also with .gz or .zst"
+)
+"""What names may end in, for messages."""
 
-# How files begin that are not JSON lines, whatever their name: no line of JSON does.
+# How files begin that are no text of records, whatever their name.
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -43,7 +60,9 @@ _MAGIC = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_MARK_AND_BLANKS = b"\xef\xbb\xbf \t\r\n"
+# Some editors put it before the first line of a UTF-8 file.
+MARK = b"\xef\xbb\xbf"
+_MARK_AND_BLANKS = MARK + b" \t\r\n"
 
 
 class CorruptInputError(ValueError):
@@ -59,37 +78,42 @@ def format_of(path: str) -> tuple[str | None, str]:
             break
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
-            return (kind if not compression or kind != PARQUET else None), compression
+            return (None if compression and kind in _WITHIN else kind), compression
     return None, compression
 
 
-def plain_chunks(file: Any, compression: str) -> Iterator[bytes]:
+def plain_chunks(file: Any, compression: str, expected: str = JSONL) -> Iterator[bytes]:
     """Yields the decompressed bytes of an open file, piece by piece.
 
     Several gzip members or zstd frames after one another are all read. Zeros after
     the last gzip member are padding.
+
+    Args:
+      file: Gives its bytes as they are.
+      compression: ".gz", ".zst", ".zstd" or "".
+      expected: The format, for messages.
 
     Raises:
       CorruptInputError: the stream is damaged, ends inside a member or frame, swells
         beyond all measure, or holds something else than text.
     """
     if compression:
-        chunks = _decompressed(file, _DECOMPRESSORS[compression])
+        chunks = decompressed(file, compression)
     else:
         chunks = iter(functools.partial(file.read, _READ_BYTES), b"")
     for number, chunk in enumerate(chunks):
         if number == 0:
-            _check_magic(chunk)
+            _check_magic(chunk, expected)
         yield chunk
 
 
-def _check_magic(chunk: bytes) -> None:
-    """Raises CorruptInputError if a file that should hold JSON lines does not."""
+def _check_magic(chunk: bytes, expected: str) -> None:
+    """Raises CorruptInputError if a file that should hold records of text does not."""
     start = chunk.lstrip(_MARK_AND_BLANKS)
     for magic, kind in _MAGIC.items():
         if start.startswith(magic):
             raise CorruptInputError(
-                f"holds {kind}, expected JSON lines; the name must say what is inside"
+                f"holds {kind}, expected {expected}; the name must say what is inside"
             )
 
 
@@ -104,8 +128,13 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _decompressed(file: Any, start: Callable[[], Any]) -> Iterator[bytes]:
-    """Runs one decompressor after another over the file, each to its own end."""
+def decompressed(file: Any, compression: str) -> Iterator[bytes]:
+    """Runs one decompressor after another over the file, each to its own end.
+
+    Raises:
+      CorruptInputError: see `plain_chunks`.
+    """
+    start = _DECOMPRESSORS[compression]
     stream = None
     streams = at = swollen = 0
     while chunk := file.read(_COMPRESSED_BYTES):

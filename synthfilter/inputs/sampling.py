@@ -13,8 +13,8 @@ from synthfilter.core import storage
 from synthfilter.core.batches import concat_batches
 from synthfilter.inputs.blocks import Block, InputFile, open_file, split_file
 from synthfilter.inputs.documents import read_documents
-from synthfilter.inputs.formats import JSONL, format_of
-from synthfilter.inputs.spool import spool_json_lines
+from synthfilter.inputs.formats import PARQUET, format_of
+from synthfilter.inputs.spool import spool_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Sample:
 
     Attributes:
       documents: A batch of the columns asked for, `error` and `position`.
-      rows: How many rows the file has; for JSON lines, an estimate from its size.
+      rows: How many rows the file has; for all but Parquet, an estimate from its size.
       seconds: How long reading the sample took.
     """
 
@@ -52,8 +52,8 @@ def sample_file(
     with tempfile.TemporaryDirectory(prefix="synthfilter-") as folder:
         part = 1.0
         blocks = _all_blocks(file, fields, folder, max_bytes)
-        if format_of(file.path)[0] == JSONL:
-            blocks, part = _first_lines(file, fields, folder, limit, max_bytes)
+        if format_of(file.path)[0] != PARQUET:
+            blocks, part = _first_records(file, fields, folder, limit, max_bytes)
         found = list(blocks)
         if not found:
             return None
@@ -71,13 +71,12 @@ def _all_blocks(
     yield from open_file(file, fields, folder, max_bytes)
 
 
-def _first_lines(
+def _first_records(
     file: InputFile, fields: Mapping[str, str], folder: str, limit: int, max_bytes: int
 ) -> tuple[Iterator[Block], float]:
-    """Returns blocks of the first lines and what part of the file they are."""
+    """Returns blocks of the first records and what part of the file they are."""
     target = os.path.join(folder, "sample.parquet")
-    compression = format_of(file.path)[1]
-    read = spool_json_lines(file.path, compression, target, fields, max_bytes, limit)
+    part = spool_file(file.path, target, fields, max_bytes, limit)
     with storage.open_parquet(target) as parquet:
         blocks = list(split_file(file, "", parquet.metadata, None, target))
-    return iter(blocks), min(1.0, read / file.bytes) if file.bytes else 1.0
+    return iter(blocks), part

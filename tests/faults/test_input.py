@@ -207,7 +207,7 @@ def test_row_06_a_frame_that_asks_for_a_large_window_is_refused(
 BOMBS = """
 import resource, sys
 from synthfilter.core import schema
-from synthfilter.inputs.spool import spool_json_lines
+from synthfilter.inputs.spool import spool_file
 import pyarrow.parquet as pq
 
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -215,7 +215,7 @@ limit = held + (400 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 for path in sys.argv[1:]:
     target = path + ".parquet"
-    spool_json_lines(path, "." + path.rsplit(".", 1)[1], target, {}, 20_000_000)
+    spool_file(path, target, {}, 20_000_000)
     print(pq.read_table(target).column(schema.ERROR).to_pylist()[-1])
 """
 
@@ -224,10 +224,10 @@ for path in sys.argv[1:]:
 def test_row_06_bombs_are_refused_within_400_mb(tmp_path: Path) -> None:
     size = 60_000_000
     bombs = {
-        "zeros.gz": gzip.compress(bytes(size)),
-        "zeros.zst": zstd(bytes(size)),
-        "lines.zst": zstd(b"\n" * size),
-        "deep.gz": gzip.compress(b"[" * size),
+        "zeros.jsonl.gz": gzip.compress(bytes(size)),
+        "zeros.jsonl.zst": zstd(bytes(size)),
+        "lines.jsonl.zst": zstd(b"\n" * size),
+        "deep.jsonl.gz": gzip.compress(b"[" * size),
     }
     paths = []
     for name, packed in bombs.items():

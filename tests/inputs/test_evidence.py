@@ -23,19 +23,19 @@ from synthfilter.inputs.evidence import (
     says_origin,
 )
 from synthfilter.inputs.fields import map_fields
-from synthfilter.inputs.spool import documents_of_records
+from synthfilter.inputs.paths import Columns
+from synthfilter.inputs.records import documents_of_records
 
 
 def told_of_records(records: list[dict[str, Any]], **fields: str) -> list[str]:
     """The claims of records, each by itself."""
-    keys = dict.fromkeys(key for record in records for key in record)
-    mapping = map_fields(keys, fields, "f")
+    mapping = map_fields(Columns.of_records(records), fields, "f")
     claims = [claims_of_record(record, mapping) for record in records]
     return tell_claims(np.array(claims, np.uint32)).to_pylist()
 
 
 def told_of_batch(batch: pa.RecordBatch, **fields: str) -> list[str]:
-    mapping = map_fields(batch.schema.names, fields, "f")
+    mapping = map_fields(Columns.of_schema(batch.schema), fields, "f")
     levels = find_levels(batch.schema, mapping)
     return tell_claims(claims_of_batch(batch, mapping, levels)).to_pylist()
 
@@ -248,7 +248,7 @@ def test_only_columns_that_tell_are_read() -> None:
             ("metadata", nested),
         ]
     )
-    mapping = map_fields(arrow.names, {}, "f")
+    mapping = map_fields(Columns.of_schema(arrow), {}, "f")
     levels = find_levels(arrow, mapping)
     told_by = ["model", "metadata.model", "origin"]
     assert claim_columns(levels, mapping, arrow.names) == told_by
@@ -281,7 +281,7 @@ def test_fields_to_decide_by_stay_in_the_metadata(kind: str, tmp_path: Path) -> 
     fields = {"category": "topic", "weight": "rarity"}
     path = str(tmp_path / f"t.{kind}")
     if kind == "records":
-        mapping = map_fields(record, fields, "f")
+        mapping = map_fields(Columns.of_records([record]), fields, "f")
         batch = documents_of_records([record], mapping)
     else:
         (write_lines if kind == "jsonl" else write_parquet)(path, record)

@@ -2,6 +2,7 @@ import pytest
 
 from synthfilter.core.errors import UserError
 from synthfilter.inputs.fields import describe, map_fields, parse_fields
+from synthfilter.inputs.paths import Columns
 
 
 def test_fields_are_pairs_of_name_and_column() -> None:
@@ -19,7 +20,7 @@ def test_a_field_that_is_not_one_is_an_error_that_names_it(entry: str) -> None:
 def test_names_that_people_use_are_understood() -> None:
     columns = ["uuid", "contents", "dataset", "date", "url", "model", "label"]
     columns += ["reviewed"]
-    assert map_fields(columns, {}, "f") == {
+    assert map_fields(Columns(columns, []), {}, "f") == {
         "text": "contents",
         "id": "uuid",
         "source": "dataset",
@@ -32,9 +33,9 @@ def test_names_that_people_use_are_understood() -> None:
 
 def test_the_first_alias_is_taken_and_the_users_choice_before_it() -> None:
     columns = ["content", "text", "doc_id", "id"]
-    assert map_fields(columns, {}, "f") == {"text": "text", "id": "id"}
+    assert map_fields(Columns(columns, []), {}, "f") == {"text": "text", "id": "id"}
     chosen = {"text": "content", "id": "doc_id"}
-    assert map_fields(columns, chosen, "f") == chosen
+    assert map_fields(Columns(columns, []), chosen, "f") == chosen
 
 
 @pytest.mark.parametrize(
@@ -51,20 +52,23 @@ def test_columns_that_cannot_be_mapped_are_an_error_that_names_them(
     columns: list[str], chosen: dict[str, str], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        map_fields(columns, chosen, "in.jsonl")
+        map_fields(Columns(columns, []), chosen, "in.jsonl")
 
 
 @pytest.mark.parametrize("name", ["category", "language", "weight"])
 def test_not_every_file_needs_what_groups_are_made_of(name: str) -> None:
     chosen = {name: "kind"}
-    assert map_fields(["text"], chosen, "f") == {"text": "text"}
-    assert map_fields(["text", "kind"], chosen, "f") == {"text": "text", name: "kind"}
+    assert map_fields(Columns(["text"], []), chosen, "f") == {"text": "text"}
+    assert map_fields(Columns(["text", "kind"], []), chosen, "f") == {
+        "text": "text",
+        name: "kind",
+    }
 
 
 def test_the_mapping_is_told_in_one_line() -> None:
     mapping = {"text": "content", "id": "id"}
     assert (
-        describe(mapping, ["id", "content", "lang", "score"])
+        describe(mapping, Columns(["id", "content", "lang", "score"], []))
         == "text <- content, id; metadata <- lang, score"
     )
-    assert describe({"text": "text"}, ["text"]) == "text"
+    assert describe({"text": "text"}, Columns(["text"], [])) == "text"

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthfilter.inputs.formats import (
+    ARROW,
+    CSV,
     JSONL,
     PARQUET,
+    TSV,
+    WARC,
     CorruptInputError,
     format_of,
     lines,
@@ -43,7 +47,13 @@ def read(data: bytes, compression: str) -> bytes:
         ("a.parquet.gz", (None, ".gz")),
         ("a.jsonl.zst.gz", (None, ".gz")),
         ("a.gz", (None, ".gz")),
-        ("a.csv", (None, "")),
+        ("a.csv", (CSV, "")),
+        ("a.TSV.gz", (TSV, ".gz")),
+        ("a.wet.gz", (WARC, ".gz")),
+        ("a.warc", (WARC, "")),
+        ("a.feather", (ARROW, "")),
+        ("a.arrow.gz", (None, ".gz")),
+        ("a.docx", (None, "")),
         ("jsonl", (None, "")),
     ],
 )

@@ -15,12 +15,9 @@ from hypothesis import strategies as st
 from synthfilter.core import schema
 from synthfilter.core.errors import UserError
 from synthfilter.inputs import spool
-from synthfilter.inputs.spool import (
-    documents_of_records,
-    sample_keys,
-    spool_error,
-    spool_json_lines,
-)
+from synthfilter.inputs.json_lines import parse_line
+from synthfilter.inputs.records import documents_of_records, merge_metadata
+from synthfilter.inputs.spool import sample_columns, spool_error, spool_file
 
 GOOD = b'{"text": "good"}'
 
@@ -33,11 +30,10 @@ def spooled(
     max_bytes: int = 1_000_000,
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    (folder / "in").write_bytes(data)
+    path = folder / f"in.jsonl{compression}"
+    path.write_bytes(data)
     target = str(folder / "spool.parquet")
-    spool_json_lines(
-        str(folder / "in"), compression, target, fields or {}, max_bytes, limit
-    )
+    spool_file(str(path), target, fields or {}, max_bytes, limit)
     table = pq.read_table(target)
     assert table.schema.equals(schema.SPOOL)
     return table.to_pylist()
@@ -115,7 +111,7 @@ def test_doubles_are_found_wherever_they_are(value: Any, colon: str) -> None:
         keys = [key for key, _ in part]
         return len(set(keys)) < len(keys) or any(doubled(inner) for _, inner in part)
 
-    found = spool._parse(write([("v", value)]).encode())
+    found = parse_line(write([("v", value)]).encode())
     assert isinstance(found, ValueError) == doubled(value)
 
 
@@ -184,7 +180,7 @@ def test_every_field_has_its_place_and_the_rest_is_metadata(tmp_path: Path) -> N
         "parent_ids": ["a", "3", None],
         "reviewed": True,
         "origin": None,
-        "language": None,
+        "language": "en",
         "category": None,
         "weight": None,
         "claims": 0,
@@ -225,7 +221,7 @@ def test_reviewed_that_is_neither_true_nor_false_is_metadata(
     ],
 )
 def test_metadata_of_any_kind_is_kept(metadata: Any, merged: dict) -> None:
-    assert json.loads(spool.merge_metadata(metadata, {"more": 2}) or "") == merged
+    assert json.loads(merge_metadata(metadata, {"more": 2}) or "") == merged
 
 
 def test_a_document_with_nothing_else_has_no_metadata(tmp_path: Path) -> None:
@@ -233,7 +229,7 @@ def test_a_document_with_nothing_else_has_no_metadata(tmp_path: Path) -> None:
 
 
 def test_a_document_without_a_source_gets_the_files_name(tmp_path: Path) -> None:
-    assert spooled(tmp_path, GOOD)[0]["source"] == "in"
+    assert spooled(tmp_path, GOOD)[0]["source"] == "in.jsonl"
     rows = spooled(tmp_path, GOOD + b'\n{"text": "a", "source": "s"}')
     assert [row["source"] for row in rows] == [None, "s"]
 
@@ -348,7 +344,10 @@ def test_a_file_that_cannot_be_read_is_a_spool_of_one_error(tmp_path: Path) -> N
 
 
 def test_the_keys_are_those_of_the_first_records_in_order(tmp_path: Path) -> None:
-    (tmp_path / "in").write_bytes(b'{"text": 1, "a": 2}\n[]\nbad\n{"b": 1, "a": 1}')
-    assert sample_keys(str(tmp_path / "in"), "") == ["text", "a", "b"]
-    (tmp_path / "in").write_bytes(b"")
-    assert sample_keys(str(tmp_path / "in"), "") == []
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"text": 1, "a": {"c": [{"d": 2}]}}\n[]\nbad\n{"b": 1, "a": 1}')
+    found = sample_columns(str(path))
+    assert found.names == ["text", "a", "b"]
+    assert found.inner == ["a.c", "a.c[]", "a.c[].d"]
+    path.write_bytes(b"")
+    assert sample_columns(str(path)) == ([], [])
