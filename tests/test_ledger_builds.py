@@ -252,7 +252,7 @@ AGAIN = ("c0", "c1", "c2", "spaced")
 
 
 def test_text_that_an_earlier_build_knew_as_synthetic_is_synthetic(
-    folder: Path,
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(folder, "out1")
     rows = crawl_again(folder, "out2")
@@ -260,6 +260,9 @@ def test_text_that_an_earlier_build_knew_as_synthetic_is_synthetic(
         assert rows[name]["origin"] == "synthetic"
         assert rows[name]["origin_evidence"] == "ledger=synthetic"
     assert rows["new"]["origin_evidence"] == "detector=human"
+    capsys.readouterr()
+    assert main(["explain", f"{folder}/out2", "c0"]) == 0
+    assert "the ledger, which has it from earlier" in capsys.readouterr().out
     capped = crawl_again(folder, "out3", "--max-uses", "1", "--seed", "1")
     assert {capped[name].get("reason") for name in AGAIN} == {"used_before"}
     assert "reason" not in capped["new"]

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from synthfilter.core.errors import UserError
-from synthfilter.core.uses import USE
+from synthfilter.core.uses import ADDED, USE
 from synthfilter.ledger import table as module
 from synthfilter.ledger.commit import commit_use
 from synthfilter.ledger.read import read_uses
@@ -145,6 +145,25 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
     where = str(tmp_path / "table")
     write_deltalake(where, pa.table({"a": [1]}))
     assert "is a Delta table, but not a ledger" in refusal(where)
+
+
+def test_a_ledger_without_the_newest_column_is_read_and_added_to(
+    tmp_path: Path, commit: Commit
+) -> None:
+    where = str(tmp_path / "ledger")
+    DeltaTable.create(
+        where,
+        pa.schema([field for field in USE if field.name not in ADDED]),
+        partition_by=["build_id"],
+        configuration={"synthfilter.ledger_version": "1"},
+        raise_if_key_not_exists=False,
+    )
+    assert commit(where, "one", [1, 2])
+    ledger = open_ledger(where)
+    assert ledger is not None
+    rows = [row for batch in read_uses(ledger, USE.names) for row in batch.to_pylist()]
+    told = {row["id"]: row["origin_evidence"] for row in rows}
+    assert told == {"doc-1": "declared=synthetic", "doc-2": "date=human"}
 
 
 def test_a_table_that_lost_a_column_is_refused(tmp_path: Path) -> None:
