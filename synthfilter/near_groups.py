@@ -293,7 +293,8 @@ def _compare(
 
 def _without_shingles(read: pa.RecordBatch) -> pa.RecordBatch:
     """Returns `READ` rows with no shingles."""
-    none = pa.repeat(pa.scalar([], READ.field(SHINGLES).type), read.num_rows)
+    nowhere = pa.array(np.zeros(read.num_rows + 1, np.int64))
+    none = pa.LargeListArray.from_arrays(nowhere, pa.array([], pa.uint32()))
     return pa.RecordBatch.from_arrays([*read.columns[:-1], none], schema=READ)
 
 

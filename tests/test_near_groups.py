@@ -121,7 +121,7 @@ def compared(
     return concat_batches(told), concat_batches(alike)
 
 
-@given(PAIRS, SHINGLES, st.integers(1, 4), st.sampled_from([1, 3, 1024]), END)
+@given(PAIRS, SHINGLES, st.integers(1, 4), st.sampled_from([1, 2, 3, 1024]), END)
 def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
     pairs, shingles, cells, partners, step
 ) -> None:
@@ -144,6 +144,17 @@ def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
     said = alike.to_pylist()
     assert len(said) == len(expected)
     assert {(named[row["pair"]], row["similarity"]) for row in said} == expected
+
+
+def test_a_batch_may_be_compared_with_hubs_and_in_cells_to_its_last_document() -> None:
+    pairs = [(0, row) for row in range(1, 10)] + [(8, 9)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_groups, "MAX_PARTNERS", 3)
+        groups = near_groups.group_pairs(None, [found_pairs(pairs)], 2)
+    rank = [RANK_OTHERS] * DOCUMENTS
+    told, alike = compared(groups, [[1, 2]] * DOCUMENTS, rank, step=1)
+    assert set(told["order"].to_pylist()) == set(range(10))
+    assert sorted(alike["pair"].to_pylist()) == list(range(10))
 
 
 def test_pairs_of_documents_that_are_all_paired_meet_in_one_cell() -> None:
