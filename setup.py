@@ -11,7 +11,7 @@ VERSION = re.search(
     r'^__version__ = "(.+)"', (HERE / "synthfilter/version.py").read_text(), re.M
 )[1]
 
-WARC = ["warcio>=1.7.5,<2", "resiliparse>=1.0,<3"]
+WARC = ["warcio>=1.7.5,<2", "resiliparse>=2,<3", "brotli>=1.2"]
 DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
 
 

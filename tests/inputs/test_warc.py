@@ -11,57 +11,18 @@ from typing import Any
 import brotli
 import pytest
 import zstandard
-from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
 
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import Origin
 from synthfilter.inputs.blocks import list_inputs
 from synthfilter.inputs.warc import read_warc
-
-# warcio's writer leaves the closing of its temporary files to Python.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+from tests.archives import Archive
 
 SAID = "The ferry left at seven, and by noon the island was a line on the water. "
 PAGE = (
     "<html><head><title>Ferry</title></head><body><nav><a href=/>Home</a></nav>"
     f"<h1>The ferry</h1><p>{SAID * 3}caf\u00e9</p><script>run()</script></body></html>"
 )
-
-
-class Archive:
-    """A file of records, as a crawler writes it."""
-
-    def __init__(self, packed: bool = True) -> None:
-        self.file = io.BytesIO()
-        self._writer = WARCWriter(self.file, gzip=packed)
-
-    def add(self, kind: str, body: bytes, http: Any = None, **headers: str) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        content_type = named.pop("Content-Type", "")
-        self._writer.write_record(
-            self._writer.create_warc_record(
-                *("https://a.example/", kind),
-                payload=io.BytesIO(body),
-                http_headers=http,
-                warc_headers_dict={"WARC-Date": "2021-02-03T04:05:06Z", **named},
-                warc_content_type=content_type,
-            )
-        )
-
-    def page(self, body: bytes, status: str = "200 OK", **headers: str) -> None:
-        pairs = {"Content_Type": "text/html; charset=utf-8", **headers}
-        names = [(name.replace("_", "-"), value) for name, value in pairs.items()]
-        self.add("response", body, StatusAndHeaders(status, names, "HTTP/1.1"))
-
-    def text(self, body: bytes, **headers: str) -> None:
-        self.add("conversion", body, Content_Type="text/plain", **headers)
-
-    def read(self, compression: str = ".gz", longest: int = 10**6) -> list:
-        return read(self.file.getvalue(), compression, longest)
 
 
 def read(data: bytes, compression: str = ".gz", longest: int = 10**6) -> list:
@@ -79,7 +40,7 @@ def test_pages_and_texts_are_documents_and_nothing_else_is() -> None:
     archive.page(b"plain", Content_Type="text/plain")
     archive.text(SAID.encode(), WARC_Identified_Content_Language="eng,deu")
     archive.add("conversion", b"{}", Content_Type="application/json")
-    (first, page), (second, text) = archive.read()
+    (first, page), (second, text) = read(archive.data())
     assert (first, second) == (3, 7)
     assert page["text"].startswith("The ferry\n\nThe ferry left at seven")
     assert page["text"].endswith("caf\u00e9")
@@ -97,8 +58,8 @@ def test_files_of_any_packing_hold_the_same() -> None:
     for archive in (packed, plain):
         archive.page(PAGE.encode(), WARC_Truncated="length")
         archive.text(SAID.encode(), WARC_Record_ID="<urn:uuid:1>")
-    data = plain.file.getvalue()
-    texts = [record["text"] for _, record in packed.read()]
+    data = plain.data()
+    texts = [record["text"] for _, record in read(packed.data())]
     assert len(texts) == 2
     for compression, packed_data in {
         "": data,
@@ -128,7 +89,7 @@ def test_pages_are_read_as_they_were_sent(encoding: str) -> None:
     sent = PACKINGS[encoding]
     archive.page(sent, Content_Encoding=encoding)
     archive.page(chunked(sent), Content_Encoding=encoding, Transfer_Encoding="chunked")
-    found = archive.read()
+    found = read(archive.data())
     assert len(found) == 2
     assert all("left at seven" in record["text"] for _, record in found)
 
@@ -145,7 +106,7 @@ def test_a_damaged_page_is_an_error_and_the_next_is_read(
         PACKINGS.get(encoding, b"")[:90] + b"\xff" * 9, Content_Encoding=encoding
     )
     archive.page(PAGE.encode())
-    (number, error), (_, after) = archive.read()
+    (number, error), (_, after) = read(archive.data())
     assert (number, said in error) == (1, True)
     assert "ferry" in after["text"]
 
@@ -163,7 +124,7 @@ def test_a_page_that_is_a_bomb_takes_no_memory(encoding: str) -> None:
     archive.page(pack(zeros), Content_Encoding=encoding)
     del zeros
     tracemalloc.start()
-    ((_, error),) = archive.read()
+    ((_, error),) = read(archive.data())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "when unpacked, too long" in error or "a decompression bomb" in error
@@ -178,7 +139,7 @@ def test_the_encoding_of_a_page_is_the_one_it_names() -> None:
     archive.page(PAGE.encode("cp1252"))
     archive.page(PAGE.encode(), Content_Type="text/html; charset=x-nobody")
     archive.text(b"caf\xe9")
-    found = archive.read()
+    found = read(archive.data())
     assert [record["text"][-4:] for _, record in found[:2]] == ["caf\u00e9"] * 2
     assert found[2][1].startswith("invalid utf-8 at byte ")
     assert found[4] == (5, "invalid utf-8 at byte 3")
@@ -195,7 +156,7 @@ def test_the_encoding_of_a_page_is_the_one_it_names() -> None:
 def test_a_page_that_is_made_to_be_slow_is_an_error(page: str, said: str) -> None:
     archive = Archive()
     archive.page(page.encode())
-    ((_, error),) = archive.read()
+    ((_, error),) = read(archive.data())
     assert said in error
 
 
@@ -204,14 +165,16 @@ def test_pages_of_the_web_are_not_taken_for_slow_ones() -> None:
     archive = Archive()
     archive.page(f"{image}<p>{SAID}<p>{SAID}".encode() * 5)
     archive.page(b"<p>" + SAID.encode() * 20 + b"<li>x<br>" * 5000)
-    assert all("ferry" in record["text"] for _, record in archive.read(longest=10**7))
+    assert all(
+        "ferry" in record["text"] for _, record in read(archive.data(), longest=10**7)
+    )
 
 
 def test_a_record_that_is_too_long_is_passed_over() -> None:
     archive = Archive()
     archive.text(SAID.encode() * 100)
     archive.text(SAID.encode())
-    (_, error), (number, after) = archive.read(longest=1000)
+    (_, error), (number, after) = read(archive.data(), longest=1000)
     assert error == f"a record of {len(SAID) * 100} bytes is too long"
     assert (number, after["text"]) == (2, SAID)
 
@@ -222,7 +185,7 @@ def test_a_truncated_file_keeps_whole_records(packed: bool, tenth: int) -> None:
     archive = Archive(packed)
     for number in range(20):
         archive.text(SAID.encode() + b"%d" % number)
-    data = archive.file.getvalue()
+    data = archive.data()
     *found, (number, error) = read(
         data[: len(data) * tenth // 10 + 1], ".gz" if packed else ""
     )
@@ -250,9 +213,7 @@ def test_a_broken_record_is_told_and_the_rest_is_lost(
     archive = Archive(packed=False)
     for _ in range(3):
         archive.text(SAID.encode())
-    first, *others = (
-        archive.file.getvalue().partition(b"WARC/1.0")[2].split(b"WARC/1.0")
-    )
+    first, *others = archive.data().partition(b"WARC/1.0")[2].split(b"WARC/1.0")
     data = b"WARC/1.0" + first + b"WARC/1.0" + others[0]
     broken = data[: len(first) + 8] + data[len(first) + 8 :].replace(old, new, 1)
     found = read(broken + b"WARC/1.0" + others[1], "")
@@ -299,7 +260,7 @@ def test_without_the_extra_there_is_one_line(
 ) -> None:
     archive = Archive()
     archive.text(SAID.encode())
-    (tmp_path / "a.warc.gz").write_bytes(archive.file.getvalue())
+    (tmp_path / "a.warc.gz").write_bytes(archive.data())
     real = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:
@@ -318,4 +279,4 @@ def test_without_the_extra_there_is_one_line(
 def test_metadata_of_records_can_be_written_as_json() -> None:
     archive = Archive()
     archive.page(PAGE.encode())
-    assert json.dumps(archive.read()[0][1])
+    assert json.dumps(read(archive.data())[0][1])
