@@ -57,6 +57,7 @@ class Lab:
         self.crawls: list[Texts] = []
         self.written: list[Texts] = []
         self.samples: Texts | None = None
+        self.own: list[Texts] = []
         self._files = {"archive": world.archive.write(folder / "archive.parquet")}
         self._labels: list[str] = []
         self._reviewed: list[str] = []
@@ -80,15 +81,24 @@ class Lab:
 
         Args:
           crawl: What was found on the web.
-          written: The documents in it that models wrote in this generation.
+          written: The documents in it that models wrote in this generation, the first
+            of the samples.
           samples: All that the lab's own last model wrote.
         """
         self.generation += 1
         self.crawls.append(crawl)
         self.written.append(written)
         self.samples = samples
+        self.own.append(samples.take(np.arange(len(written), len(samples))))
         name = f"crawl{self.generation}"
         self._files[name] = crawl.write(self.folder / f"{name}.parquet")
+
+    def own_files(self) -> list[str]:
+        """Writes what its models wrote and nobody published; returns the files."""
+        return [
+            texts.write(self.folder / f"own{number:02}.parquet")
+            for number, texts in enumerate(self.own)
+        ]
 
     def random(self, use: int) -> np.random.Generator:
         """Returns this generation's random numbers for one use."""
@@ -124,7 +134,7 @@ class Lab:
     def build(self, name: str, **options: Any) -> Made:
         """Runs a build of a training set and looks at what is in it."""
         manifest = self.run(name, target_size=self.world.setting.budget, **options)
-        known = join([self.at_hand(), *self.written])
+        known = join([self.at_hand(), *self.own])
         row = {name: place for place, name in enumerate(known.ids)}
         folder = self.folder / name
         chosen = [row[name] for (name,) in _read(folder / "data")]

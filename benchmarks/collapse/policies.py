@@ -70,7 +70,8 @@ class Pipeline:
       own: Whether the detector is the one fitted to this world, calibrated anew in
         each generation.
       reviewed: Whether people judge documents of a first build, before a second.
-      declared: Whether the crawl is declared human and what was registered synthetic.
+      adds: Whether the lab adds what its own models wrote, declared synthetic.
+      believed: Whether the crawl is declared human.
       perfect: Whether everything is declared what it is.
     """
 
@@ -78,7 +79,8 @@ class Pipeline:
     coverage: Optional[float] = None
     own: bool = False
     reviewed: bool = False
-    declared: bool = False
+    adds: bool = False
+    believed: bool = False
     perfect: bool = False
 
     def __call__(self, lab: Lab) -> Made:
@@ -86,10 +88,9 @@ class Pipeline:
         options = dict(self.options)
         if self.coverage is not None:
             registered = lab.register(self.coverage)
-            if not self.declared and len(lab.written[-1]):
+            if len(lab.written[-1]):
                 lab.enter(registered)
-            if not self.declared:
-                options["ledger"] = lab.ledger
+            options["ledger"] = lab.ledger
         options |= self._inputs(lab)
         detection = self._detection(lab)
         if self.reviewed:
@@ -98,8 +99,9 @@ class Pipeline:
             lab.review(draft)
             detection = self._detection(lab)
         made = lab.build(f"set{lab.generation}", **options, **detection)
-        believed = self.declared or self.perfect
-        return made if believed else dataclasses.replace(made, detection=detection)
+        if self.believed or self.perfect:
+            return made
+        return dataclasses.replace(made, detection=detection)
 
     def _detection(self, lab: Lab) -> dict[str, Any]:
         """Returns which detector is used, and how."""
@@ -120,10 +122,10 @@ class Pipeline:
             return {
                 "human": [human.write(lab.folder / f"true{lab.generation}.parquet")]
             }
-        if self.declared:
-            human = [lab.archive, *lab.crawl_files]
-            return {"human": human, "synthetic": lab.registered_files()}
-        return {"human": [lab.archive], "unknown": lab.crawl_files}
+        added = {"synthetic": lab.own_files()} if self.adds else {}
+        if self.believed:
+            return {"human": [lab.archive, *lab.crawl_files], **added}
+        return {"human": [lab.archive], "unknown": lab.crawl_files, **added}
 
 
 class Policy(NamedTuple):
@@ -158,11 +160,11 @@ POLICIES: dict[str, Policy] = {
     "accumulate": Policy("accumulate: of everything ever found", accumulate),
     "declared10": Policy(
         "mixing 10% by declared shares",
-        Pipeline(mixing(0.1, count="declared") | BELIEVED, 0.8, declared=True),
+        Pipeline(mixing(0.1, count="declared") | BELIEVED, adds=True, believed=True),
     ),
     "declared30": Policy(
         "mixing 30% by declared shares",
-        Pipeline(mixing(0.3, count="declared") | BELIEVED, 0.8, declared=True),
+        Pipeline(mixing(0.3, count="declared") | BELIEVED, adds=True, believed=True),
     ),
     "resample": Policy("importance resampling by score", resample),
     "dedup": Policy("accumulate + near copies out", Pipeline(DEDUP)),
@@ -171,10 +173,10 @@ POLICIES: dict[str, Policy] = {
     "ledger80": Policy("+ ledger that knows 80%", Pipeline(ONCE, 0.8)),
     "ledger95": Policy("+ ledger that knows 95%", Pipeline(ONCE, 0.95)),
     "share10": Policy(
-        "ledger 80%, mixing 10% by true shares", Pipeline(mixing(0.1), 0.8)
+        "ledger 80%, mixing 10% by true shares", Pipeline(mixing(0.1), 0.8, adds=True)
     ),
     "share30": Policy(
-        "ledger 80%, mixing 30% by true shares", Pipeline(mixing(0.3), 0.8)
+        "ledger 80%, mixing 30% by true shares", Pipeline(mixing(0.3), 0.8, adds=True)
     ),
     "shrink": Policy("ledger 80%, the suspect out until 10%", Pipeline(SHRINK, 0.8)),
     "own50": Policy("fitted detector, ledger 50%", Pipeline(ONCE, 0.5, own=True)),
