@@ -153,3 +153,14 @@ def test_figures_stand_between_their_markers() -> None:
     )
     assert mean_of([1.0, 3.0]).show(".1f") == "2.0 ± 6.3"
     assert mean_of([1.0]).show(".1f") == "1.0"
+
+
+def test_the_documentation_has_the_figures_that_were_found() -> None:
+    parts = report.all_parts(read_results(RESULTS))
+    for page in report.PAGES:
+        text = page.read_text()
+        assert report.fill(text, parts) == text
+    pages = "".join(page.read_text() for page in report.PAGES)
+    assert all(f"<!-- end of {name} -->" in pages for name in parts)
+    drawn = report.PICTURE.read_text()
+    assert drawn.startswith("<svg xmlns") and "var(--" not in drawn
