@@ -15,6 +15,8 @@ SEEDS = (1, 2, 3)
 # Smaller, since a neural model takes half a minute.
 NEURAL_WORLD = FULL._replace(budget=120_000, crawl=144_000, generations=3)
 NEURAL_POLICIES = ("replace", "accumulate", "ledger80", "perfect")
+# Longer, since the monitor tells of no change in fewer than three or four builds.
+WATCHED_WORLD = FULL._replace(generations=10)
 WATCHED = ("dedup", "ledger80")
 
 
@@ -56,7 +58,7 @@ def run_job(job: Job) -> dict[str, Any]:
     """Runs a job and returns its line of results."""
     start = time.process_time()
     if job.kind == WATCH:
-        found: dict[str, Any] = run_watch(job.policy, job.seed, FULL)
+        found: dict[str, Any] = run_watch(job.policy, job.seed, WATCHED_WORLD)
     elif job.kind == NEURAL:
         from benchmarks.collapse.neural import Neural
 
