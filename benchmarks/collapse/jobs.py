@@ -44,11 +44,13 @@ class Job(NamedTuple):
 
 
 def list_jobs() -> list[Job]:
-    """Returns all runs: every policy once, the monitor, and then more seeds."""
+    """Returns all runs: everything with one seed, and then the other seeds."""
     jobs = [Job(TRIGRAMS, policy, SEEDS[0]) for policy in POLICIES]
     jobs += [Job(WATCH, policy, SEEDS[0]) for policy in WATCHED]
-    jobs += [Job(TRIGRAMS, policy, seed) for seed in SEEDS[1:] for policy in POLICIES]
-    return jobs + [Job(NEURAL, policy, SEEDS[0]) for policy in NEURAL_POLICIES]
+    jobs += [Job(NEURAL, policy, SEEDS[0]) for policy in NEURAL_POLICIES]
+    return jobs + [
+        Job(TRIGRAMS, policy, seed) for seed in SEEDS[1:] for policy in POLICIES
+    ]
 
 
 JOBS = list_jobs()
