@@ -14,6 +14,8 @@ import synthfilter as sf
 from benchmarks.collapse.world import Texts, World, join, random_of
 from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter
+from synthfilter.ledger.table import forget_build
+from synthfilter.outputs.manifest import read_manifest
 from synthfilter.review import ExportReview, ImportVerdicts
 from synthfilter.review_labels import MakeLabels
 
@@ -130,6 +132,10 @@ class Lab:
         seed = self.world.seed * 1000 + self.generation
         output = str(self.folder / name)
         return sf.run_build(sf.Build(output=output, seed=seed, **options), workers=1)
+
+    def forget(self, name: str) -> None:
+        """Takes a build back out of the ledger."""
+        forget_build(self.ledger, read_manifest(str(self.folder / name))["build_id"])
 
     def build(self, name: str, **options: Any) -> Made:
         """Runs a build of a training set and looks at what is in it."""

@@ -67,6 +67,8 @@ class Pipeline:
       options: Of the build, beside inputs, size and seed.
       coverage: Share of the machine's new documents that the ledger is told of; None
         for no ledger.
+      registry: Whether the ledger is told of machine text alone: the lab takes each set
+        of its own back, so that whatever is in the ledger, or nearly, can be left out.
       own: Whether the detector is the one fitted to this world, calibrated anew in
         each generation.
       reviewed: Whether people judge documents of a first build, before a second.
@@ -77,6 +79,7 @@ class Pipeline:
 
     options: Mapping[str, Any]
     coverage: Optional[float] = None
+    registry: bool = False
     own: bool = False
     reviewed: bool = False
     adds: bool = False
@@ -99,6 +102,8 @@ class Pipeline:
             lab.review(draft)
             detection = self._detection(lab)
         made = lab.build(f"set{lab.generation}", **options, **detection)
+        if self.registry:
+            lab.forget(f"set{lab.generation}")
         if self.believed or self.perfect:
             return made
         return dataclasses.replace(made, detection=detection)
@@ -172,6 +177,10 @@ POLICIES: dict[str, Policy] = {
     "ledger50": Policy("+ ledger that knows 50%", Pipeline(ONCE, 0.5)),
     "ledger80": Policy("+ ledger that knows 80%", Pipeline(ONCE, 0.8)),
     "ledger95": Policy("+ ledger that knows 95%", Pipeline(ONCE, 0.95)),
+    "registry80": Policy(
+        "ledger 80%, near copies of it out as well",
+        Pipeline(ONCE | {"cap_human": True}, 0.8, registry=True),
+    ),
     "share10": Policy(
         "ledger 80%, mixing 10% by true shares", Pipeline(mixing(0.1), 0.8, adds=True)
     ),
