@@ -15,6 +15,7 @@ from benchmarks.collapse.world import Texts, World, join, random_of
 from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter
 from synthfilter.ledger.table import forget_build
+from synthfilter.ledger_add import AddToLedger
 from synthfilter.outputs.manifest import read_manifest
 from synthfilter.review import ExportReview, ImportVerdicts
 from synthfilter.review_labels import MakeLabels
@@ -121,7 +122,11 @@ class Lab:
         return new.take(chosen).write(path)
 
     def enter(self, path: str) -> None:
-        """Has them enter it in the ledger: they build a set of it, with that ledger."""
+        """Has them register it in the ledger."""
+        AddToLedger(ledger=self.ledger, synthetic=[path]).run(QUIET)
+
+    def use(self, path: str) -> None:
+        """Has them enter it in the ledger as used once, by a build of it."""
         self.run(f"register{self.generation}", synthetic=[path], ledger=self.ledger)
 
     def run(self, name: str, **options: Any) -> dict[str, Any]:

@@ -67,8 +67,8 @@ class Pipeline:
       options: Of the build, beside inputs, size and seed.
       coverage: Share of the machine's new documents that the ledger is told of; None
         for no ledger.
-      registry: Whether the ledger is told of machine text alone: the lab takes each set
-        of its own back, so that whatever is in the ledger, or nearly, can be left out.
+      registry: Whether the ledger has machine text alone, as used: the lab takes each
+        set of its own back, so that near copies of what it has can be left out, too.
       own: Whether the detector is the one fitted to this world, calibrated anew in
         each generation.
       reviewed: Whether people judge documents of a first build, before a second.
@@ -92,7 +92,7 @@ class Pipeline:
         if self.coverage is not None:
             registered = lab.register(self.coverage)
             if len(lab.written[-1]):
-                lab.enter(registered)
+                (lab.use if self.registry else lab.enter)(registered)
             options["ledger"] = lab.ledger
         options |= self._inputs(lab)
         detection = self._detection(lab)
