@@ -81,8 +81,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def show(mean: Mean | None, form: str) -> str:
-    """Returns a mean as text; nothing for None."""
-    return "" if mean is None else mean.show(form)
+    """Returns a mean as text, without its interval; nothing for None."""
+    return "" if mean is None else f"{mean.value:{form}}"
 
 
 def results_table(lines: Sequence[Line]) -> str:
@@ -101,9 +101,7 @@ def results_table(lines: Sequence[Line]) -> str:
         (
             POLICIES[name].label,
             mean_of(ratios(chain)[-1] for chain in chains).show(".2f"),
-            mean_of(ratios(chain, "rare_perplexity")[-1] for chain in chains).show(
-                ".1f"
-            ),
+            show(mean_of(ratios(c, "rare_perplexity")[-1] for c in chains), ".1f"),
             show(last(chains, lambda made: made["tail_coverage"]), ".0%"),
             show(last(chains, lambda made: made["novelty"]), ".0%"),
             show(last(chains, lambda made: made["true"]), ".0%"),
@@ -164,14 +162,14 @@ def shares_table(lines: Sequence[Line]) -> str:
         held = count_held(chains)
         if held is None:
             continue
-        ends = (show(last(chains, lambda made, e=e: made[e]), ".0%") for e in _ENDS)
+        ends = [show(last(chains, lambda made, e=e: made[e]), ".0%") for e in _ENDS]
         rows.append(
             (
                 POLICIES[name].label,
                 show(last(chains, lambda made: made["true"]), ".0%"),
                 show(last(chains, lambda made: made["declared"]), ".0%"),
                 show(last(chains, lambda made: made["estimated"]), ".0%"),
-                " to ".join(end.partition(" ")[0] for end in ends),
+                " to ".join(ends),
                 f"{held.held} of {held.of}",
             )
         )
