@@ -14,9 +14,7 @@ import synthfilter as sf
 from benchmarks.collapse.world import Texts, World, join, random_of
 from synthfilter.calibrate import Calibrate
 from synthfilter.console import Reporter
-from synthfilter.ledger.table import forget_build
 from synthfilter.ledger_add import AddToLedger
-from synthfilter.outputs.manifest import read_manifest
 from synthfilter.review import ExportReview, ImportVerdicts
 from synthfilter.review_labels import MakeLabels
 
@@ -125,10 +123,6 @@ class Lab:
         """Has them register it in the ledger."""
         AddToLedger(ledger=self.ledger, synthetic=[path]).run(QUIET)
 
-    def use(self, path: str) -> None:
-        """Has them enter it in the ledger as used once, by a build of it."""
-        self.run(f"register{self.generation}", synthetic=[path], ledger=self.ledger)
-
     def run(self, name: str, **options: Any) -> dict[str, Any]:
         """Runs a build, each generation with a seed of its own; returns the manifest.
 
@@ -137,10 +131,6 @@ class Lab:
         seed = self.world.seed * 1000 + self.generation
         output = str(self.folder / name)
         return sf.run_build(sf.Build(output=output, seed=seed, **options), workers=1)
-
-    def forget(self, name: str) -> None:
-        """Takes a build back out of the ledger."""
-        forget_build(self.ledger, read_manifest(str(self.folder / name))["build_id"])
 
     def build(self, name: str, **options: Any) -> Made:
         """Runs a build of a training set and looks at what is in it."""
