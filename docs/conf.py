@@ -59,6 +59,7 @@ pygments_style = "friendly"
 _PAGES = {
     "Guide": [
         "docs/install",
+        "docs/inputs",
         "docs/origin",
         "docs/true-share",
         "docs/mixture",

@@ -41,7 +41,9 @@ class InputOptions:
         whatever else is asked for.
       against: Paths or globs of text that must not be in the set, such as a
         benchmark's; copies are dropped, near copies if near_duplicates is set.
-      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body, a path such
+        as text=pages[].body, or a chat, text=messages with chat_roles= and
+        chat_template=.
       max_document_bytes: Longer documents are left out.
       expected_records: How many records files must have, as NAME=N, by their path or
         its last part; a file with more or fewer has one dead letter for it.

@@ -56,7 +56,9 @@ class Evaluate:
       data: Paths or globs of labelled documents; Parquet, or JSON lines.
       detector: Path of a fastText model, or package.module:Class; without it, the
         model that comes with synthfilter.
-      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body, a path such
+        as text=pages[].body, or a chat, text=messages with chat_roles= and
+        chat_template=.
       label_column: Column that says human or synthetic (or 0 and 1).
       json: File to write all figures to, for programs.
       html: File to write a page with charts to; needs synthfilter[report].

@@ -29,7 +29,9 @@ _BATCH_ROWS = 1 << 16
 _MOST_NEAR = 1000
 _FILE = "file"
 # `part-0.jsonl:line 7`, `part-0.jsonl line 7`.
-_LETTER = re.compile(r"(?P<file>.+?)(?:[: ]\s*)(?P<position>(?:line|row) \d+|file)")
+_LETTER = re.compile(
+    r"(?P<file>.+?)(?:[: ]\s*)(?P<position>(?:line|row|record) \d+|file)"
+)
 
 
 class Match(NamedTuple):

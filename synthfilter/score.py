@@ -40,7 +40,9 @@ class ScoreFile:
         as machine text, such as 0.01.
       calibration: File of synthfilter calibrate that has the thresholds for target_fpr;
         without it, the detector's own table.
-      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body, a path such
+        as text=pages[].body, or a chat, text=messages with chat_roles= and
+        chat_template=.
       max_document_bytes: Longer documents are not scored.
     """
 

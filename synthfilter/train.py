@@ -49,7 +49,9 @@ class Train:
       output: Model file to write, .bin; what is said of it comes beside it as .json.
       data: Paths or globs of labelled documents; Parquet, or JSON lines.
       label_column: Column that says human or synthetic (or 0 and 1).
-      fields: Columns that hold a field, as NAME=COLUMN, such as text=body.
+      fields: Columns that hold a field, as NAME=COLUMN, such as text=body, a path such
+        as text=pages[].body, or a chat, text=messages with chat_roles= and
+        chat_template=.
       min_auroc: A model that tells left-out documents apart less well is not saved.
     """
 

@@ -321,7 +321,8 @@ def _decode(body: bytes, encoding: str) -> str:
 def check_markup(page: str) -> None:
     """Raises _UnreadableError for a page that would take minutes to read."""
     depth = deepest = options = 0
-    for close, name in _TAG.findall(page):
+    few = page.count("<") <= min(_MAX_DEPTH, _MAX_OPTIONS)
+    for close, name in () if few else _TAG.findall(page):
         name = name.lower()
         options += name == "option"
         if name not in _FLAT:

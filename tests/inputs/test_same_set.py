@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from synthfilter.cli import main
 from synthfilter.inputs import blocks
 from tests.archives import Archive
 from tests.conftest import Workshop
@@ -169,6 +170,8 @@ def test_pages_of_the_web_carry_their_address_and_date(workshop: Workshop) -> No
     (letter,) = workshop.rows("dead_letter")
     assert (letter["file"], letter["position"]) == (str(path), "record 3")
     assert "inside a compressed stream" in letter["reason"]
+    asked = f"{path.name}:record 3"
+    assert main(["explain", str(workshop.path / "out"), asked]) == 0
 
 
 def test_dead_letters_of_csv_and_arrow_say_where(workshop: Workshop) -> None:
