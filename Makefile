@@ -60,9 +60,9 @@ test-packaging: $(VENV)/release-installed
 	$(BIN)/python .ci/release/environments.py dist/*.whl
 	$(BIN)/python .ci/release/environments.py dist/*.whl --python 3.10 --lowest
 
-# What the pipeline saves of a model that learns from its own output: half an hour on two
-# idle cores, of which the neural learner is the last part. It goes on where it stopped;
-# COLLAPSE is where the finished runs are. Then docs/collapse.md and README.md are renewed.
+# What the pipeline saves of a model that learns from its own output: 27 minutes of CPU.
+# It goes on where it stopped; COLLAPSE is where the finished runs are. Then
+# docs/collapse.md and README.md are renewed.
 COLLAPSE ?= .cache/collapse.jsonl
 $(VENV)/collapse-installed: $(VENV)/installed
 	$(PIP) --editable '.[collapse,neural]'

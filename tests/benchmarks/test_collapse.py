@@ -124,6 +124,33 @@ def test_trigrams_are_a_distribution_and_write_what_they_know() -> None:
     assert firsts[2:] / firsts.sum() == pytest.approx(np.array(expected), abs=0.1)
 
 
+def test_the_neural_model_is_a_distribution_and_learns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch")
+    from benchmarks.collapse import neural
+
+    monkeypatch.setattr(neural, "FREQUENT", 60)
+    rng = np.random.default_rng(5)
+    # Every word is followed by the next one; the last ones are too rare for a class.
+    size = 100
+    documents = [start + np.arange(30) for start in rng.integers(2, 40, 400)]
+    documents += [np.arange(70, size)] * 3
+    model = neural.Neural(documents, size, 1)
+    found = [
+        np.exp(model.log_probabilities([np.array([word])])[0])
+        for word in range(2, size)
+    ]
+    ends = np.exp(model.log_probabilities([np.array([], np.int64)])[0])
+    # What is left is that of another beginning.
+    assert 0.9 < sum(found) + ends <= 1.0001
+    known = -model.log_probabilities(documents[:20]).mean()
+    assert known < 0.5 * np.log(size)
+    sampled = model.sample(2000, rng)
+    assert sum(map(len, sampled)) >= 2000
+    assert all(neural.SHORTEST <= len(document) for document in sampled)
+
+
 def test_the_fitted_detector_sees_what_comes_again() -> None:
     topical = "harbour fisheries convention treaty arbitration commissioners " * 4
     scattered = " ".join(world.read_library().vocabulary.words[9000:9024])
