@@ -69,11 +69,11 @@ class Groups(NamedTuple):
     Attributes:
       order: Their places in the order, which stand for them; uint64, sorted.
       crowded: Which of them may have candidates that they are not paired with.
-      pairs: Rows of `order` [pairs, 2]: those compared in cells; from `with_hubs` on,
-        by the document, a document and a hub.
+      pairs: int32 rows of `order` [pairs, 2]: those compared in cells; from
+        `with_hubs` on, by the document, a document and a hub.
       with_hubs: Where pairs with hubs start.
-      cell: int64, where each pair before that is compared.
-      members: Documents, as rows of `order`, and the cells that they go to
+      cell: int32, where each pair before that is compared.
+      members: Documents, as rows of `order`, and the cells that they go to, int32
         [members, 2], sorted.
     """
 
@@ -103,21 +103,22 @@ def group_pairs(
     """
     pairs, crowded = _merge_pairs(found)
     order = distinct([pairs.ravel()])
-    rows = np.searchsorted(order, pairs)
+    # All workers get them, and search their columns: few bytes, side by side.
+    rows = np.searchsorted(order, pairs).astype(np.int32)
     hub = np.bincount(rows.ravel(), minlength=len(order)) > MAX_PARTNERS
     near_hub = hub[rows].any(axis=1)
     inside, with_hubs = rows[~near_hub], rows[near_hub]
     with_hubs = np.where(hub[with_hubs[:, :1]], with_hubs[:, ::-1], with_hubs)
     with_hubs = with_hubs[np.argsort(with_hubs[:, 0], kind="stable")]
     cell = _cells(inside, len(order), cells)
-    members = [distinct([side * cells + cell]) for side in inside.T]
+    members = [distinct([side.astype(np.int64) * cells + cell]) for side in inside.T]
     return Groups(
         order,
         find_sorted(crowded, order) >= 0,
-        np.concatenate([inside, with_hubs]),
+        np.asfortranarray(np.concatenate([inside, with_hubs])),
         len(inside),
         cell,
-        np.stack(np.divmod(distinct(members), cells), axis=1),
+        np.stack(np.divmod(distinct(members), cells)).astype(np.int32).T,
     )
 
 
@@ -145,7 +146,7 @@ def _cells(pairs: np.ndarray, documents: int, cells: int) -> np.ndarray:
     It is that of the lowest that the higher document is paired with, so that documents
     of which each is paired with each meet in one.
     """
-    lowest = np.arange(documents)
+    lowest = np.arange(documents, dtype=np.int32)
     np.minimum.at(lowest, pairs[:, 1], pairs[:, 0])
     return lowest[pairs[:, 1]] % cells
 
@@ -231,6 +232,7 @@ def read_candidates(
     for read in read_shingles(element, blocks, groups.order, shingle_words):
         compared += read.num_rows
         at = np.searchsorted(groups.order, column(read, schema.ORDER))
+        at = at.astype(np.int32)
         rows, cell = _cells_of(groups, at)
         for key, part in split_by_key(read.take(pa.array(rows)), cell):
             yield key, (part, NO_ALIKE)

@@ -276,4 +276,4 @@ def resolve_in_rounds(
 
 def _codes(pairs: np.ndarray, rows: int) -> np.ndarray:
     """Returns one number for each pair, whichever of its rows comes first."""
-    return pairs.min(axis=1) * rows + pairs.max(axis=1)
+    return pairs.min(axis=1).astype(np.int64) * rows + pairs.max(axis=1)
