@@ -69,10 +69,14 @@ def survey_batch(decided: pa.RecordBatch, unit: str) -> Survey:
     used = np.isin(reason, (Reason.USED_BEFORE, Reason.TOO_DEEP))
     seen |= used & ~is_asked(column(decided, schema.SUSPICION))
     rows = decided.filter(pa.array(seen))
+    suspicions = column(rows, schema.SUSPICION)
+    # What is known of text in the same files tells of what hides there; synthetic text
+    # that was brought along, or an archive, need not be like it.
+    beside = np.isin(column(rows, schema.DECLARED), (Origin.HUMAN, Origin.UNKNOWN))
     return survey(
         _groups_of(rows),
         column(rows, schema.WORDS),
-        column(rows, schema.SUSPICION),
+        np.where(beside, suspicions, np.zeros_like(suspicions)),
         column(rows, schema.ORIGIN),
         weights(rows, unit),
         alive[seen],

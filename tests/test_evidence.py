@@ -193,8 +193,8 @@ def test_verdicts_of_people_override_everything(workshop: Any) -> None:
     assert origins(workshop, "after") == {
         "h-0": ("human", "review=human declared=human detector=synthetic"),
         "h-1": ("synthetic", "review=synthetic declared=human"),
-        "s-0": ("human", "review=human declared=synthetic"),
-        "s-1": ("synthetic", "declared=synthetic"),
+        "s-0": ("human", "review=human declared=synthetic ledger=synthetic"),
+        "s-1": ("synthetic", "declared=synthetic ledger=synthetic"),
         "s-2": (
             "synthetic",
             "review=synthetic declared=synthetic detector=synthetic",

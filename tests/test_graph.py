@@ -45,11 +45,15 @@ BATCHES = {
     "ByShard",
 }
 # By the number of the side input.
+PAIRS = {"GroupPairs 0", "Resolve 0"}
 BATCHES_FOR_ALL = {
     "DropNearCopies 0",
     "DropNearUses 0",
     "FindLineage 0",
+    "GatherHubs 0",
     "GroupPairs 0",
+    "ReadCandidates 2",
+    "Resolve 0",
 }
 
 
@@ -163,7 +167,7 @@ def test_facts_that_every_worker_gets_are_arrow_batches_too(graph: Any) -> None:
                 typed.add(name)
             if name in BATCHES_FOR_ALL:
                 coder = _Context(graph).get_by_id(coder_id)
-                pair = name.startswith("GroupPairs")
+                pair = name in PAIRS
                 encoded = coder.encode((batch, batch) if pair else batch)
                 assert encoded.count(RecordBatchCoder().encode(batch)) == 1 + pair
                 assert len(encoded) < 2000

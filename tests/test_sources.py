@@ -79,8 +79,8 @@ def test_documents_without_a_source_are_one_source(workshop, capsys) -> None:
 
 
 def test_without_a_column_the_file_is_the_source(workshop, capsys) -> None:
-    workshop.write("human/first", texts(0, 30))
-    workshop.write("synthetic/second", texts(0, 30))
+    workshop.write("human/first", texts(0, 30), created=["2001-01-01"] * 30)
+    workshop.write("human/second", texts(0, 30))
     workshop.build(code=3, max_source_loss=0.99)
     assert (
         "documents: 'second.parquet' 30 of 30 (30 as copies); look"
@@ -89,8 +89,8 @@ def test_without_a_column_the_file_is_the_source(workshop, capsys) -> None:
 
 
 def test_sources_of_few_documents_are_not_looked_at(workshop) -> None:
-    workshop.write("human/h", texts(0, 30))
-    workshop.write("synthetic/s", texts(0, 19))
+    workshop.write("human/h", texts(0, 30), created=["2001-01-01"] * 30)
+    workshop.write("human/s", texts(0, 19))
     books = workshop.build(max_source_loss=0.0)["books"]
     assert books["left_out"]["exact_copy"] == 19
 

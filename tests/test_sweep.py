@@ -220,14 +220,18 @@ def test_another_setting_is_what_a_build_with_it_makes(
 
 
 def test_documents_of_known_origin_take_part_in_build_and_sweep(workshop: Any) -> None:
+    # What is brought along need not be like what hides in the crawl: it does not count.
+    workshop.write("synthetic/s", [text(95, 600 + i) for i in range(20)])
     machine = [text(30 + i % 65, i) for i in range(150)]
-    workshop.write("synthetic/s", machine + machine[:20])
-    crawl = [text(1 + i % 30, 200 + i) for i in range(120)]
+    crawl = machine + machine[:20]
+    crawl += [text(1 + i % 30, 200 + i) for i in range(120)]
     crawl += [text(1 + i % 60, 400 + i) for i in range(80)] + ["no score"]
-    created = ["2015-05-01"] * 120 + [None] * 81
+    created = [None] * 170 + ["2015-05-01"] * 120 + [None] * 81
+    generator = ["m"] * 170 + [None] * 201
     known = {}
     for row_group in (50, 7):
-        workshop.write(f"crawl{row_group}/c", crawl, row_group, created=created)
+        columns = {"created": created, "generator": generator}
+        workshop.write(f"crawl{row_group}/c", crawl, row_group, **columns)
         options = {
             "unknown": f"{workshop.path}/crawl{row_group}/c.parquet",
             "detector": DETECTOR,

@@ -186,7 +186,6 @@ POLICIES: dict[str, Policy] = {
     "share30": Policy(
         "ledger 80%, mixing 30% by true shares", Pipeline(mixing(0.3), 0.8, adds=True)
     ),
-    "shrink": Policy("ledger 80%, the suspect out until 10%", Pipeline(SHRINK, 0.8)),
     "own50": Policy("fitted detector, ledger 50%", Pipeline(ONCE, 0.5, own=True)),
     "own80": Policy("fitted detector, ledger 80%", Pipeline(ONCE, 0.8, own=True)),
     "own95": Policy("fitted detector, ledger 95%", Pipeline(ONCE, 0.95, own=True)),

@@ -393,8 +393,8 @@ def test_row_46_a_source_that_copies_nearly_wipe_out_stops_the_build(
     workshop, capsys
 ) -> None:
     texts = [text_of(i) for i in range(30)]
-    workshop.write("human/first", texts)
-    workshop.write("synthetic/second", [*texts[1:], text_of(99)])
+    workshop.write("human/first", texts, created=["2001-01-01"] * 30)
+    workshop.write("human/second", [*texts[1:], text_of(99)])
     workshop.build(code=3, max_source_loss=0.9)
     assert (
         "documents: 'second.parquet' 29 of 30 (29 as copies)" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from synthfilter.core import storage
-from synthfilter.core.errors import UserError
+from synthfilter.core.errors import StoreError, UserError
 from synthfilter.core.uses import USE
 from synthfilter.core.verdicts import GIVEN, VERDICTS
 from synthfilter.ledger import table as module
@@ -72,7 +72,7 @@ def test_what_is_no_ledger_in_a_bucket_is_refused(bucket: str, commit: Commit) -
     boto3.client("s3").put_object(Bucket="ledgers", Key="notes/read.me", Body=b"x")
     with pytest.raises(UserError, match=r"found 'read\.me'; name another folder"):
         open_ledger(f"{bucket}/notes")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(StoreError, match="there is no such bucket"):
         commit("s3://no-such-bucket/ledger", "one", range(3))
 
 
