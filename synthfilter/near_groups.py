@@ -23,9 +23,6 @@ from synthfilter.dropped import may_drop
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
 
-MAX_PARTNERS = 1024
-"""Partners of a document that is compared in cells; with more it is a hub."""
-
 # Pairs of several partitions that are held before doubles among them go.
 _WAITING_PAIRS = 1 << 22
 
@@ -105,16 +102,18 @@ def group_pairs(
     order = distinct([pairs.ravel()])
     # All workers get them, and search their columns: few bytes, side by side.
     rows = np.searchsorted(order, pairs).astype(np.int32)
-    hub = np.bincount(rows.ravel(), minlength=len(order)) > MAX_PARTNERS
-    near_hub = hub[rows].any(axis=1)
-    inside, with_hubs = rows[~near_hub], rows[near_hub]
-    with_hubs = np.where(hub[with_hubs[:, :1]], with_hubs[:, ::-1], with_hubs)
+    hubs = near.thin_hubs(rows, len(order))
+    crowded = (find_sorted(crowded, order) >= 0) | hubs.crowded
+    inside, with_hubs = rows[~hubs.hub], rows[hubs.hub & hubs.enough]
+    partners = np.bincount(rows.ravel(), minlength=len(order))
+    other = partners[with_hubs[:, 0]] > partners[with_hubs[:, 1]]
+    with_hubs = np.where(other[:, None], with_hubs[:, ::-1], with_hubs)
     with_hubs = with_hubs[np.argsort(with_hubs[:, 0], kind="stable")]
     cell = _cells(inside, len(order), cells)
     members = [distinct([side.astype(np.int64) * cells + cell]) for side in inside.T]
     return Groups(
         order,
-        find_sorted(crowded, order) >= 0,
+        crowded,
         np.asfortranarray(np.concatenate([inside, with_hubs])),
         len(inside),
         cell,

@@ -57,7 +57,7 @@ def resolve_near_copies(
     )
     place = places(documents)
     resolved, crowded = near.resolve_in_rounds(
-        groups.pairs, similarity, place, threshold, crowd
+        groups.pairs, similarity, place, threshold, groups.crowded, crowd
     )
     return drop_rows(documents, resolved), len(crowded)
 
@@ -86,7 +86,6 @@ class Crowd(near.Search):
         """Keeps what it needs; nothing is read yet."""
         self._documents = documents
         self._place = places(documents)
-        self._crowded = crowded
         self._blocks = blocks
         self._signatures_path = signatures_path
         self._bands = choose_bands(threshold)
@@ -94,21 +93,22 @@ class Crowd(near.Search):
         # Of the crowd, once they are known: most of it goes before they are read.
         self._keys = np.zeros((np.count_nonzero(crowded), self._bands.bands), "u8")
         self._known = np.zeros(len(self._keys), bool)
+        self._number = np.cumsum(crowded) - 1
 
-    def candidates(self, kept: np.ndarray) -> near.Candidates:
-        """Returns pairs of those of the crowd that are kept."""
-        mine = np.flatnonzero(kept[self._crowded])
-        self._read_keys(mine[~self._known[mine]])
-        rows = np.repeat(np.flatnonzero(kept & self._crowded), self._bands.bands)
+    def candidates(self, rows: np.ndarray) -> near.Candidates:
+        """Returns pairs of some of the crowd."""
+        mine = self._number[rows]
+        self._read_keys(rows[~self._known[mine]])
+        rows = np.repeat(rows, self._bands.bands)
         found = near.candidate_pairs(
             self._keys[mine].ravel(), rows, near.MAX_BUCKET, self._place[rows]
         )
         wanted = may_drop(column(self._documents, schema.RANK), found.pairs)
         return near.Candidates(found.pairs[wanted], found.crowded)
 
-    def _read_keys(self, mine: np.ndarray) -> None:
+    def _read_keys(self, rows: np.ndarray) -> None:
         """Reads the signatures of some of the crowd."""
-        rows = np.flatnonzero(self._crowded)[mine]
+        mine = self._number[rows]
         for key, part in self._by_block(rows, **{_MINE: mine}):
             minima = load_signatures(self._signatures_path(self._blocks[key]))
             minima = minima[column(part, schema.ROW)]

@@ -22,6 +22,7 @@ from synthfilter.decisions.near import (
     Candidates,
     candidate_pairs,
     resolve_in_rounds,
+    thin_hubs,
     true_similarity,
 )
 from synthfilter.decisions.repeated import RepeatedKeys
@@ -154,11 +155,13 @@ class NearCopies:
         )
         place = places(read)
         found = self._candidates[similarity]
-        crowd = _Crowd(self, found, rank, place, alive)
-        few = found.pairs[alive[found.pairs].all(axis=1)]
-        pairs = np.concatenate([few[may_drop(rank, few)], crowd.first.pairs])
+        crowd = _Crowd(self, found, rank, place)
+        pairs, apart = crowd.among(np.flatnonzero(alive))
+        hubs = thin_hubs(pairs, len(rank))
+        hubs.crowded[apart] = True
+        pairs = pairs[hubs.enough & may_drop(rank, pairs)]
         gone, crowded = resolve_in_rounds(
-            pairs, self.similarity(pairs), place, similarity, crowd
+            pairs, self.similarity(pairs), place, similarity, hubs.crowded, crowd
         )
         return mark_dropped(settled, [drop_rows(read, gone)]), len(crowded)
 
@@ -193,41 +196,40 @@ class NearCopies:
 
 
 class _Crowd:
-    """Pairs of those texts that share a band with too many others.
+    """Pairs of some texts, for `resolve_in_rounds`.
 
     Args:
       texts: All texts.
       found: Which of them to compare.
       rank: Of each text.
       place: Of each by order and rank.
-      alive: Which of them are still in.
     """
 
     def __init__(
-        self,
-        texts: NearCopies,
-        found: Banded,
-        rank: np.ndarray,
-        place: np.ndarray,
-        alive: np.ndarray,
+        self, texts: NearCopies, found: Banded, rank: np.ndarray, place: np.ndarray
     ) -> None:
-        """Finds the first pairs."""
+        """Keeps what it needs."""
         self.similarity = texts.similarity
         self._found, self._rank, self._place = found, rank, place
-        self.first = self._among(alive)
-        self._crowded = np.zeros(len(alive), bool)
-        self._crowded[self.first.crowded] = True
 
-    def candidates(self, kept: np.ndarray) -> Candidates:
-        """Returns pairs of those of the crowd that are kept."""
-        return self._among(kept & self._crowded)
+    def candidates(self, rows: np.ndarray) -> Candidates:
+        """Returns pairs of some of the texts, of which one may go for the other."""
+        pairs, crowded = self.among(rows)
+        return Candidates(pairs[may_drop(self._rank, pairs)], crowded)
 
-    def _among(self, texts: np.ndarray) -> Candidates:
+    def among(self, rows: np.ndarray) -> Candidates:
+        """Returns all pairs of some of the texts."""
+        texts = np.zeros(len(self._place), bool)
+        texts[rows] = True
+        few = self._found.pairs[texts[self._found.pairs].all(axis=1)]
         mine = texts[self._found.text]
         text = self._found.text[mine]
-        key = self._found.key[mine]
-        found = candidate_pairs(key, text, near.MAX_BUCKET, self._place[text])
-        return Candidates(found.pairs[may_drop(self._rank, found.pairs)], found.crowded)
+        many, crowded = candidate_pairs(
+            self._found.key[mine], text, near.MAX_BUCKET, self._place[text]
+        )
+        size = len(texts)
+        codes = distinct([part[:, 0] * size + part[:, 1] for part in (few, many)])
+        return Candidates(np.stack(np.divmod(codes, max(size, 1)), axis=1), crowded)
 
 
 def find_candidates(

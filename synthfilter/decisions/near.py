@@ -15,6 +15,10 @@ from synthfilter.decisions.minhash import Shingles, ranges, split_rows
 
 MAX_BUCKET = 256
 """Documents of one band that all others of it are compared with."""
+MAX_PARTNERS = 1024
+"""Documents that one is paired with; with more it is a hub."""
+MAX_CROWD = 1 << 17
+"""Documents kept of all crowds that are searched again; more are not alike."""
 
 # What is looked at in one step; of shingles, so few that the arrays fit the cache.
 _CHUNK_PAIRS = 1 << 20
@@ -223,11 +227,54 @@ def resolve_greedily(
     return Resolution(worse[found], better[found], similarity[found])
 
 
+class Hubs(NamedTuple):
+    """Which pairs have a hub, and which of these are enough for a start.
+
+    Attributes:
+      hub: bool, whether each pair has a hub; no others are left out.
+      enough: bool, which pairs are to be compared.
+      crowded: bool, which documents have a pair that is not.
+    """
+
+    hub: np.ndarray
+    enough: np.ndarray
+    crowded: np.ndarray
+
+
+def thin_hubs(pairs: np.ndarray, documents: int) -> Hubs:
+    """Returns pairs that are enough for a start: one hub for each document.
+
+    The bands of a crowd have many hubs, and a million documents need not meet each of
+    them: all but a few go for the largest. The few are crowded, see
+    `resolve_in_rounds`.
+
+    Args:
+      pairs: Rows of documents [pairs, 2], each pair once.
+      documents: How many they are.
+    """
+    partners = np.bincount(pairs.ravel(), minlength=documents)
+    is_hub = partners > MAX_PARTNERS
+    hubs = is_hub[pairs].sum(axis=1)
+    enough = np.ones(len(pairs), bool)
+    one = np.flatnonzero(hubs == 1)
+    first = is_hub[pairs[one, 0]]
+    hub = np.where(first, pairs[one, 0], pairs[one, 1])
+    owner = np.where(first, pairs[one, 1], pairs[one, 0])
+    # The larger, of the equally large the first.
+    size = partners[hub] * documents + (documents - 1 - hub)
+    largest = np.zeros(documents, np.int64)
+    np.maximum.at(largest, owner, size)
+    enough[one] = size == largest[owner]
+    crowded = np.zeros(documents, bool)
+    crowded[pairs[~enough].ravel()] = True
+    return Hubs(hubs > 0, enough, crowded)
+
+
 class Search(Protocol):
     """Finds and compares what is crowded."""
 
-    def candidates(self, kept: np.ndarray) -> Candidates:
-        """Returns pairs of rows among those that are kept, the lower one first."""
+    def candidates(self, rows: np.ndarray) -> Candidates:
+        """Returns pairs of some of the crowded rows, the lower one first."""
 
     def similarity(self, pairs: np.ndarray) -> np.ndarray:
         """Returns the similarity of each pair of rows [pairs, 2]."""
@@ -238,37 +285,43 @@ def resolve_in_rounds(
     similarity: np.ndarray,
     rank: np.ndarray,
     threshold: float,
+    crowded: np.ndarray,
     search: Search,
 ) -> tuple[Resolution, np.ndarray]:
-    """Returns the documents to drop, and those kept that are crowded even then.
+    """Returns the documents to drop, and rows of those kept that are crowded even then.
 
     After a round of `resolve_greedily`, candidates are sought anew among what is kept;
     those that were not compared are, and all is decided again, until there is nothing
     new. Then no two documents that are kept and were compared are near copies, and each
     that is dropped is near one that is kept: the same as if all had been compared, as
     what is dropped decides nothing. Only where many that are kept share a key and are
-    not alike are there pairs that were never compared.
+    not alike are there pairs that were never compared; more than `MAX_CROWD` of them
+    are not looked at again.
 
     Args:
       pairs: Rows [pairs, 2] that were compared.
       similarity: Of each pair.
       rank: Of each row; see `resolve_greedily`.
       threshold: Least similarity of near copies.
-      search: Finds and compares what is crowded.
+      crowded: Which rows may be in pairs that were not compared.
+      search: Finds and compares these.
     """
     known: np.ndarray | None = None
     while True:
         found = resolve_greedily(pairs, similarity, rank, threshold)
-        kept = np.ones(len(rank), bool)
-        kept[found.dropped] = False
-        again, crowded = search.candidates(kept)
+        left = crowded.copy()
+        left[found.dropped] = False
+        rows = np.flatnonzero(left)
+        if len(rows) > MAX_CROWD:
+            return found, rows
+        again, apart = search.candidates(rows)
         if not len(again):
-            return found, crowded
+            return found, apart
         if known is None:
             known = distinct([_codes(pairs, len(rank))])
         new = again[find_sorted(known, _codes(again, len(rank))) < 0]
         if not len(new):
-            return found, crowded
+            return found, apart
         known = distinct([known, _codes(new, len(rank))])
         pairs = np.concatenate([pairs, new])
         similarity = np.concatenate([similarity, search.similarity(new)])
