@@ -13,7 +13,7 @@ from pathlib import Path
 
 from environments import run
 
-EXTRAS = ("report", "ledger", "lineage", "aws", "gcp")
+EXTRAS = ("report", "ledger", "lineage", "warc", "aws", "gcp")
 # Below it, packages are one line of the table.
 SMALL = 1_000_000
 # Run by the environment's Python: the bytes of each package that pip has installed.
