@@ -4,6 +4,7 @@ A path names a key after a dot and every item of a list with `[]`. The texts tha
 leads to are joined by blank lines.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -86,13 +87,14 @@ def _add_inner(found: dict[str, None], path: str, value: Any, depth: int) -> Non
         _add_inner(found, name, inner, depth - 1)
 
 
-def split_path(path: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def split_path(path: str) -> tuple[str, ...]:
     """Returns the steps of a path: names, and `[]` for the items of a list."""
-    steps = []
+    steps: list[str] = []
     for part in path.split("."):
         name = re.sub(r"(\[\])+$", "", part)
         steps += [name, *[ITEMS] * ((len(part) - len(name)) // len(ITEMS))]
-    return steps
+    return tuple(steps)
 
 
 def column_of(path: str, names: Iterable[str]) -> str:
@@ -235,6 +237,11 @@ def _without(value: Any, steps: Sequence[str], found: list[Any]) -> Any:
     if inner is _GONE:
         del kept[step]
     return kept or _GONE
+
+
+def look_up(record: Mapping[Any, Any], path: str) -> Any:
+    """Returns what a path without lists leads to in a record; None for nothing."""
+    return _follow(record, split_path(path))
 
 
 def _follow(value: Any, steps: Iterable[str]) -> Any:

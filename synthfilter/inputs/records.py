@@ -16,7 +16,7 @@ from synthfilter.core.errors import UserError
 from synthfilter.inputs import chat
 from synthfilter.inputs.evidence import claims_of_record, origin_of_record
 from synthfilter.inputs.fields import BESIDE_METADATA
-from synthfilter.inputs.paths import paths_of, take
+from synthfilter.inputs.paths import look_up, paths_of, take
 
 _ERROR_CHARACTERS = 200
 
@@ -158,7 +158,7 @@ def _resolve(record: dict[Any, Any], paths: Mapping[str, str]) -> Mapping[Any, A
     Returns the record with all of it; what stays in the metadata is only in this.
     """
     looked_at = {
-        p: take(dict(record), p) for n, p in paths.items() if n in BESIDE_METADATA
+        p: look_up(record, p) for n, p in paths.items() if n in BESIDE_METADATA
     }
     for name, path in paths.items():
         if name not in BESIDE_METADATA:

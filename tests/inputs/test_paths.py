@@ -17,9 +17,9 @@ CHAT = [{"role": "user", "content": "Ahoy"}, {"role": "cook", "content": "Soup"}
 
 
 def test_a_path_has_a_step_for_each_key_and_each_list() -> None:
-    assert split_path("text") == ["text"]
-    assert split_path("data.body.text") == ["data", "body", "text"]
-    assert split_path("a[][].b[]") == ["a", "[]", "[]", "b", "[]"]
+    assert split_path("text") == ("text",)
+    assert split_path("data.body.text") == ("data", "body", "text")
+    assert split_path("a[][].b[]") == ("a", "[]", "[]", "b", "[]")
 
 
 def test_the_paths_of_records_are_those_of_the_same_rows_in_arrow() -> None:
