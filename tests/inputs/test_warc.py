@@ -186,9 +186,9 @@ def test_a_truncated_file_keeps_whole_records(packed: bool, tenth: int) -> None:
     for number in range(20):
         archive.text(SAID.encode() + b"%d" % number)
     data = archive.data()
-    *found, (number, error) = read(
-        data[: len(data) * tenth // 10 + 1], ".gz" if packed else ""
-    )
+    # Not between two records: what ends there is a whole file.
+    cut = len(data) * tenth // 10 + 50
+    *found, (number, error) = read(data[:cut], ".gz" if packed else "")
     texts = [f"{SAID}{number}" for number in range(20)]
     assert [record["text"] for _, record in found] == texts[: len(found)]
     assert len(found) < 20
