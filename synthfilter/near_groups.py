@@ -23,6 +23,9 @@ from synthfilter.dropped import may_drop
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
 
+MAX_PARTNERS = 1024
+"""Documents that one is paired with; with more it is a hub."""
+
 # Pairs of several partitions that are held before doubles among them go.
 _WAITING_PAIRS = 1 << 22
 
@@ -67,7 +70,7 @@ class Groups(NamedTuple):
       order: Their places in the order, which stand for them; uint64, sorted.
       crowded: Which of them may have candidates that they are not paired with.
       pairs: int32 rows of `order` [pairs, 2]: those compared in cells; from
-        `with_hubs` on, by the document, a document and a hub.
+        `with_hubs` on, by the document, a document and a hub, the largest first.
       with_hubs: Where pairs with hubs start.
       cell: int32, where each pair before that is compared.
       members: Documents, as rows of `order`, and the cells that they go to, int32
@@ -102,18 +105,19 @@ def group_pairs(
     order = distinct([pairs.ravel()])
     # All workers get them, and search their columns: few bytes, side by side.
     rows = np.searchsorted(order, pairs).astype(np.int32)
-    hubs = near.thin_hubs(rows, len(order))
-    crowded = (find_sorted(crowded, order) >= 0) | hubs.crowded
-    inside, with_hubs = rows[~hubs.hub], rows[hubs.hub & hubs.enough]
     partners = np.bincount(rows.ravel(), minlength=len(order))
-    other = partners[with_hubs[:, 0]] > partners[with_hubs[:, 1]]
-    with_hubs = np.where(other[:, None], with_hubs[:, ::-1], with_hubs)
-    with_hubs = with_hubs[np.argsort(with_hubs[:, 0], kind="stable")]
+    hub = partners > MAX_PARTNERS
+    has_hub = hub[rows].any(axis=1)
+    inside, with_hubs = rows[~has_hub], rows[has_hub]
+    turned = hub[with_hubs[:, 0]]
+    with_hubs[turned] = with_hubs[turned, ::-1]
+    document, other = with_hubs.T
+    with_hubs = with_hubs[np.lexsort([other, -partners[other], document])]
     cell = _cells(inside, len(order), cells)
     members = [distinct([side.astype(np.int64) * cells + cell]) for side in inside.T]
     return Groups(
         order,
-        crowded,
+        find_sorted(crowded, order) >= 0,
         np.asfortranarray(np.concatenate([inside, with_hubs])),
         len(inside),
         cell,
@@ -232,11 +236,11 @@ def read_candidates(
         compared += read.num_rows
         at = np.searchsorted(groups.order, column(read, schema.ORDER))
         at = at.astype(np.int32)
-        rows, cell = _cells_of(groups, at)
+        alike, gone = _compare_with_hubs(read, at, groups, hubs, threshold)
+        rows, cell = _cells_of(groups, at, ~gone)
         for key, part in split_by_key(read.take(pa.array(rows)), cell):
             yield key, (part, NO_ALIKE)
-        alike = _compare_with_hubs(read, at, groups, hubs, threshold)
-        # What is compared with hubs alone needs its shingles no more.
+        # What is near a hub, or has hubs alone, needs its shingles no more.
         alone = np.ones(len(at), bool)
         alone[rows] = False
         if alone.any() or alike.num_rows:
@@ -247,11 +251,13 @@ def read_candidates(
         progress.beat(beats, "compare", 1, size, seconds=seconds)
 
 
-def _cells_of(groups: Groups, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which of some documents goes where, as often as it has cells."""
+def _cells_of(
+    groups: Groups, at: np.ndarray, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which of the wanted documents goes where, as often as it has cells."""
     document, cell = groups.members.T
     first = np.searchsorted(document, at)
-    count = np.searchsorted(document, at, "right") - first
+    count = (np.searchsorted(document, at, "right") - first) * wanted
     return np.repeat(np.arange(len(at)), count), cell[ranges(first, count)]
 
 
@@ -261,17 +267,68 @@ def _compare_with_hubs(
     groups: Groups,
     hubs: pa.RecordBatch,
     threshold: float,
-) -> pa.RecordBatch:
-    """Returns the `ALIKE` rows of `READ` rows, of which `at` are those in `groups`."""
-    owner, hub = groups.pairs[groups.with_hubs :].T
-    first = np.searchsorted(owner, at)
-    count = np.searchsorted(owner, at, "right") - first
-    pair = ranges(first, count)
-    used, other = np.unique(hub[pair], return_inverse=True)
-    place = find_sorted(column(hubs, schema.ORDER), groups.order[used])
-    both = concat_batches([read, hubs.take(pa.array(place))])
-    rows = np.stack([np.repeat(np.arange(len(at)), count), len(at) + other], axis=1)
-    return _compare(both, rows, groups.with_hubs + pair, threshold)
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    """Returns the `ALIKE` rows of `READ` rows, and which of these are near a hub.
+
+    Each is compared with the largest of its hubs. It may well go for that one; only if
+    it does not, it is compared with the others. See `later_pairs`.
+
+    Args:
+      read: `READ` rows.
+      at: Their rows in `groups`.
+      groups: What is to be compared.
+      hubs: `READ` rows of all hubs.
+      threshold: Least similarity of near copies.
+    """
+    document, hub = groups.pairs[groups.with_hubs :].T
+    first = np.searchsorted(document, at)
+    count = np.searchsorted(document, at, "right") - first
+    parts, gone = [NO_ALIKE], np.zeros(len(at), bool)
+    largest = (count > 0).astype(np.int64)
+    for skip, number in ((0, largest), (1, count - largest)):
+        number = number * ~gone
+        pair = ranges(first + skip, number)
+        used, other = np.unique(hub[pair], return_inverse=True)
+        place = find_sorted(column(hubs, schema.ORDER), groups.order[used])
+        both = concat_batches([read, hubs.take(pa.array(place))])
+        rows = np.stack([np.repeat(np.arange(len(at)), number), len(at) + other], 1)
+        alike = _compare(both, rows, groups.with_hubs + pair, threshold)
+        parts.append(alike)
+        if not skip:
+            found = np.sort(column(alike, PAIR))
+            gone = find_sorted(found, groups.with_hubs + first) >= 0
+            # Of who has no hub, the place is that of another.
+            gone &= count > 0
+    return concat_batches(parts), gone
+
+
+def split_pairs(groups: Groups, alike: pa.RecordBatch, rank: np.ndarray) -> near.Pairs:
+    """Returns which pairs were compared, and which may be later.
+
+    Of a document that is near its largest hub, no other pair was.
+
+    Args:
+      groups: All pairs.
+      alike: `ALIKE` rows of all that were compared.
+      rank: Of each document.
+    """
+    similarity = np.zeros(len(groups.pairs))
+    similarity[column(alike, PAIR)] = column(alike, schema.SIMILARITY)
+    document = groups.pairs[groups.with_hubs :, 0]
+    largest = np.ones(len(document), bool)
+    largest[1:] = document[1:] != document[:-1]
+    gone = np.zeros(len(groups.order), bool)
+    gone[document[largest & (similarity[groups.with_hubs :] > 0)]] = True
+    compared = np.empty(len(groups.pairs), bool)
+    compared[: groups.with_hubs] = ~gone[groups.pairs[: groups.with_hubs]].any(axis=1)
+    compared[groups.with_hubs :] = largest | ~gone[document]
+    later = groups.pairs[~compared]
+    return near.Pairs(
+        groups.pairs[compared],
+        similarity[compared],
+        later[may_drop(rank, later)],
+        groups.crowded,
+    )
 
 
 def _compare(
@@ -323,9 +380,10 @@ def compare_cell(
     order = column(read, schema.ORDER)
     at = np.argsort(order)
     pair = np.flatnonzero(groups.cell == cell)
-    wanted = groups.order[groups.pairs[pair]]
-    rows = at[np.searchsorted(order, wanted, sorter=at)]
-    alike = _compare(read, rows, pair, threshold)
+    place = find_sorted(order[at], groups.order[groups.pairs[pair]])
+    # Of those that are not here, each is near a hub.
+    here = (place >= 0).all(axis=1)
+    alike = _compare(read, at[place[here]], pair[here], threshold)
     return read.select(TOLD.names), concat_batches([*known, alike])
 
 

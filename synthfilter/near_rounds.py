@@ -18,12 +18,12 @@ from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_signatures
 from synthfilter.near_groups import (
     NOTHING_COMPARED,
-    PAIR,
     Groups,
     each_once,
     gather_read,
     read_shingles,
     shingles_of,
+    split_pairs,
 )
 
 _MINE = "mine"
@@ -50,14 +50,12 @@ def resolve_near_copies(
     """
     told, alike = zip(NOTHING_COMPARED, *compared, strict=True)
     documents, found = each_once(concat_batches(told)), concat_batches(alike)
-    similarity = np.zeros(len(groups.pairs))
-    similarity[column(found, PAIR)] = column(found, schema.SIMILARITY)
+    pairs = split_pairs(groups, found, column(documents, schema.RANK))
     crowd = Crowd(
         documents, groups.crowded, blocks, signatures_path, threshold, shingle_words
     )
-    place = places(documents)
     resolved, crowded = near.resolve_in_rounds(
-        groups.pairs, similarity, place, threshold, groups.crowded, crowd
+        pairs, places(documents), threshold, crowd
     )
     return drop_rows(documents, resolved), len(crowded)
 

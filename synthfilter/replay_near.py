@@ -20,9 +20,9 @@ from synthfilter.decisions import near
 from synthfilter.decisions.minhash import Shingles, choose_bands
 from synthfilter.decisions.near import (
     Candidates,
+    Pairs,
     candidate_pairs,
     resolve_in_rounds,
-    thin_hubs,
     true_similarity,
 )
 from synthfilter.decisions.repeated import RepeatedKeys
@@ -156,14 +156,12 @@ class NearCopies:
         place = places(read)
         found = self._candidates[similarity]
         crowd = _Crowd(self, found, rank, place)
-        pairs, apart = crowd.among(np.flatnonzero(alive))
-        hubs = thin_hubs(pairs, len(rank))
-        hubs.crowded[apart] = True
-        pairs = pairs[hubs.enough & may_drop(rank, pairs)]
-        gone, crowded = resolve_in_rounds(
-            pairs, self.similarity(pairs), place, similarity, hubs.crowded, crowd
-        )
-        return mark_dropped(settled, [drop_rows(read, gone)]), len(crowded)
+        pairs, apart = crowd.candidates(np.flatnonzero(alive))
+        crowded = np.zeros(len(rank), bool)
+        crowded[apart] = True
+        known = Pairs(pairs, self.similarity(pairs), pairs[:0], crowded)
+        gone, left = resolve_in_rounds(known, place, similarity, crowd)
+        return mark_dropped(settled, [drop_rows(read, gone)]), len(left)
 
     def _rank(self, settled: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
         """Returns which texts are still in, and the best rank of each."""
@@ -214,11 +212,6 @@ class _Crowd:
 
     def candidates(self, rows: np.ndarray) -> Candidates:
         """Returns pairs of some of the texts, of which one may go for the other."""
-        pairs, crowded = self.among(rows)
-        return Candidates(pairs[may_drop(self._rank, pairs)], crowded)
-
-    def among(self, rows: np.ndarray) -> Candidates:
-        """Returns all pairs of some of the texts."""
         texts = np.zeros(len(self._place), bool)
         texts[rows] = True
         few = self._found.pairs[texts[self._found.pairs].all(axis=1)]
@@ -229,7 +222,8 @@ class _Crowd:
         )
         size = len(texts)
         codes = distinct([part[:, 0] * size + part[:, 1] for part in (few, many)])
-        return Candidates(np.stack(np.divmod(codes, max(size, 1)), axis=1), crowded)
+        pairs = np.stack(np.divmod(codes, max(size, 1)), axis=1)
+        return Candidates(pairs[may_drop(self._rank, pairs)], crowded)
 
 
 def find_candidates(

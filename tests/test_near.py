@@ -324,7 +324,7 @@ def test_of_a_crowd_that_is_alike_goes_what_goes_when_all_are_compared(
     workshop.write("human/h", crowds(), 9)
     first = workshop.build("all", near_duplicates=0.7)
     monkeypatch.setattr(decisions_near, "MAX_BUCKET", bucket)
-    monkeypatch.setattr(decisions_near, "MAX_PARTNERS", partners)
+    monkeypatch.setattr(near_groups, "MAX_PARTNERS", partners)
     assert workshop.build("crowd", near_duplicates=0.7) == first
     assert first["near_copies"]["not_compared_with_all"] == 0
     assert 2 < first["books"]["kept"] < 20

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from synthfilter import near_groups
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.schema import RANK_CORE, RANK_OTHERS, Origin
-from synthfilter.decisions import near
 from synthfilter.decisions.minhash import Shingles
 from synthfilter.decisions.near import true_similarity
 from synthfilter.inputs.blocks import Block
@@ -20,11 +19,14 @@ DOCUMENTS = 21
 END = st.integers(0, DOCUMENTS - 1)
 # As they are found: the lower document first.
 PAIRS = st.lists(
-    st.sets(END, min_size=2, max_size=2).map(lambda pair: tuple(sorted(pair))),
-    max_size=40,
+    st.tuples(END | st.integers(0, 20).map(lambda row: row // 7 * 7), END)
+    .filter(lambda pair: pair[0] != pair[1])
+    .map(lambda pair: tuple(sorted(pair))),
+    min_size=20,
+    max_size=60,
 )
 SHINGLES = st.lists(
-    st.sets(st.integers(0, 5), max_size=5).map(sorted),
+    st.sampled_from([[1, 2, 3], [1, 2, 3, 4], [1, 2, 3], [1, 5], [6], []]),
     min_size=DOCUMENTS,
     max_size=DOCUMENTS,
 )
@@ -54,30 +56,33 @@ def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
     # Documents may share bands in several parts.
     parts = [found_pairs(pairs, (3, 5)), found_pairs(pairs[:cut], (5, 7))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "MAX_PARTNERS", partners)
+        patch.setattr(near_groups, "MAX_PARTNERS", partners)
         whole = near_groups.group_pairs(None, [found_pairs(pairs, (3, 5, 7))], cells)
         found = near_groups.group_pairs(None, iter(parts[::-1]), cells)
     for one, other in zip(found, whole, strict=True):
         assert np.array_equal(one, other)
     assert found.order.tolist() == sorted({end for pair in pairs for end in pair})
-    left = set(pairs) - set(pairs_of(found))
-    assert len(found.pairs) + len(left) == len(set(pairs))
-    crowded = {3, 5, 7} | {end for pair in left for end in pair}
-    assert set(found.order[found.crowded].tolist()) == crowded & set(found.order)
+    crowded = {3, 5, 7} & set(found.order.tolist())
+    assert set(found.order[found.crowded].tolist()) == crowded
+    assert sorted(pairs_of(found)) == sorted(set(pairs))
     assert set(found.cell.tolist()) <= set(range(cells))
 
 
 @given(PAIRS, st.integers(1, 5))
 def test_only_what_has_many_partners_is_a_hub(pairs, partners) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "MAX_PARTNERS", partners)
+        patch.setattr(near_groups, "MAX_PARTNERS", partners)
         found = near_groups.group_pairs(None, [found_pairs(pairs)], 3)
     ends = [end for pair in set(pairs) for end in pair]
     many = {end for end in ends if ends.count(end) > partners}
     for place, pair in enumerate(found.order[found.pairs].tolist()):
         assert bool(many & set(pair)) == (place >= found.with_hubs)
-    others = found.order[found.pairs[found.with_hubs :, 1]].tolist()
-    assert set(others) == set(found.hubs.tolist()) <= many
+    assert set(found.hubs.tolist()) <= many
+    near_hubs = found.order[found.pairs[found.with_hubs :]].tolist()
+    assert {hub for _, hub in near_hubs} <= many
+    # By the document, and then by how large the hub is.
+    keys = [(row, -ends.count(hub), hub) for row, hub in near_hubs]
+    assert keys == sorted(keys)
 
 
 def read_rows(
@@ -107,7 +112,8 @@ def compared(
     """What all documents, read in steps, come to in their cells."""
 
     def read(_element, _blocks, wanted: np.ndarray, _words) -> Iterable[pa.RecordBatch]:
-        rows = wanted.tolist()
+        # As they lie in the block, whatever their place in the order.
+        rows = sorted(wanted.tolist(), key=lambda row: row * 8 % 21)
         for start in range(0, len(rows), step):
             yield read_rows(shingles, rank, rows[start : start + step])
 
@@ -128,7 +134,7 @@ def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
     pairs, shingles, cells, partners, step
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "MAX_PARTNERS", partners)
+        patch.setattr(near_groups, "MAX_PARTNERS", partners)
         groups = near_groups.group_pairs(None, [found_pairs(pairs)], cells)
     # One in three is of a reference set: those are not compared with each other.
     rank = [row + (0 if row % 3 == 0 else RANK_OTHERS) for row in range(DOCUMENTS)]
@@ -138,25 +144,48 @@ def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
     whole = Shingles(np.array([s for each in shingles for s in each]), offsets)
     named = pairs_of(groups)
     true = true_similarity(whole, np.array(named, np.int64).reshape(-1, 2)).tolist()
-    expected = {
-        (pair, similarity)
-        for pair, similarity in zip(named, true, strict=True)
-        if similarity >= 0.5 and not all(rank[end] < RANK_CORE for end in pair)
+    told_rank = np.array(rank, np.uint64)[groups.order.astype(int)]
+    split = near_groups.split_pairs(groups, alike, told_rank)
+    order = groups.order.tolist()
+
+    def name(pair: list[int]) -> tuple[int, ...]:
+        return tuple(sorted(order[row] for row in pair))
+
+    reference = {row for row in range(DOCUMENTS) if rank[row] < RANK_CORE}
+    found = {
+        name(pair): similarity
+        for pair, similarity in zip(
+            split.compared.tolist(), split.similarity.tolist(), strict=True
+        )
     }
-    said = alike.to_pylist()
-    assert len(said) == len(expected)
-    assert {(named[row["pair"]], row["similarity"]) for row in said} == expected
+    later = {name(pair) for pair in split.later.tolist()}
+    assert not later & found.keys()
+    assert len(alike) == sum(similarity > 0 for similarity in found.values())
+    for pair, similarity in zip(named, true, strict=True):
+        if set(pair) <= reference:
+            assert found.get(pair, 0) == 0 and pair not in later
+        elif pair in found:
+            assert found[pair] == (similarity if similarity >= 0.5 else 0)
+        else:
+            # One of them is near a hub.
+            assert pair in later
+            assert any(
+                found.get(tuple(sorted((row, hub))), 0) > 0
+                for row in pair
+                for hub in groups.hubs.tolist()
+            )
 
 
 def test_a_batch_may_be_compared_with_hubs_and_in_cells_to_its_last_document() -> None:
     pairs = [(0, row) for row in range(1, 10)] + [(8, 9)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "MAX_PARTNERS", 3)
+        patch.setattr(near_groups, "MAX_PARTNERS", 3)
         groups = near_groups.group_pairs(None, [found_pairs(pairs)], 2)
     rank = [RANK_OTHERS] * DOCUMENTS
-    told, alike = compared(groups, [[1, 2]] * DOCUMENTS, rank, step=1)
+    shingles = [[1, 2]] + [[3 * row, 3 * row + 1] for row in range(1, DOCUMENTS)]
+    told, alike = compared(groups, shingles, rank, step=1)
     assert set(told["order"].to_pylist()) == set(range(10))
-    assert sorted(alike["pair"].to_pylist()) == list(range(10))
+    assert not alike.num_rows
 
 
 def test_pairs_of_documents_that_are_all_paired_meet_in_one_cell() -> None:
@@ -173,10 +202,12 @@ def test_pairs_of_documents_that_are_all_paired_meet_in_one_cell() -> None:
 def test_of_what_is_compared_with_hubs_alone_no_shingles_travel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(near, "MAX_PARTNERS", 3)
+    monkeypatch.setattr(near_groups, "MAX_PARTNERS", 3)
     pairs = [(0, row) for row in range(1, 10)] + [(8, 9)]
     groups = near_groups.group_pairs(None, [found_pairs(pairs)], 2)
-    shingles = [[1, 2, 3] for _ in range(DOCUMENTS)]
+    # The last one is near the hub, too.
+    shingles = [[1, 2, 3]] + [[row + 5] for row in range(8)] + [[1, 2, 3, 4]]
+    shingles += [[]] * DOCUMENTS
     sent = []
 
     def read(*_) -> list[pa.RecordBatch]:
@@ -189,7 +220,7 @@ def test_of_what_is_compared_with_hubs_alone_no_shingles_travel(
     for _, (part, _alike) in near_groups.read_candidates(*element, hubs, 0.5, 5, None):
         sent += part.to_pylist()
     assert len(sent) == 10
-    assert {row["order"] for row in sent if row["shingles"]} == {8, 9}
+    assert {row["order"] for row in sent if row["shingles"]} == {8}
 
 
 def test_of_several_documents_of_one_text_the_best_is_told() -> None:

@@ -15,8 +15,6 @@ from synthfilter.decisions.minhash import Shingles, ranges, split_rows
 
 MAX_BUCKET = 256
 """Documents of one band that all others of it are compared with."""
-MAX_PARTNERS = 1024
-"""Documents that one is paired with; with more it is a hub."""
 MAX_CROWD = 1 << 17
 """Documents kept of all crowds that are searched again; more are not alike."""
 
@@ -227,47 +225,20 @@ def resolve_greedily(
     return Resolution(worse[found], better[found], similarity[found])
 
 
-class Hubs(NamedTuple):
-    """Which pairs have a hub, and which of these are enough for a start.
+class Pairs(NamedTuple):
+    """Pairs of rows, and what is known of them.
 
     Attributes:
-      hub: bool, whether each pair has a hub; no others are left out.
-      enough: bool, which pairs are to be compared.
-      crowded: bool, which documents have a pair that is not.
+      compared: Rows [pairs, 2].
+      similarity: Of each of these.
+      later: Rows of other pairs, which matter if both are kept.
+      crowded: bool, of each row, whether it may be in pairs that are not here.
     """
 
-    hub: np.ndarray
-    enough: np.ndarray
+    compared: np.ndarray
+    similarity: np.ndarray
+    later: np.ndarray
     crowded: np.ndarray
-
-
-def thin_hubs(pairs: np.ndarray, documents: int) -> Hubs:
-    """Returns pairs that are enough for a start: one hub for each document.
-
-    The bands of a crowd have many hubs, and a million documents need not meet each of
-    them: all but a few go for the largest. The few are crowded, see
-    `resolve_in_rounds`.
-
-    Args:
-      pairs: Rows of documents [pairs, 2], each pair once.
-      documents: How many they are.
-    """
-    partners = np.bincount(pairs.ravel(), minlength=documents)
-    is_hub = partners > MAX_PARTNERS
-    hubs = is_hub[pairs].sum(axis=1)
-    enough = np.ones(len(pairs), bool)
-    one = np.flatnonzero(hubs == 1)
-    first = is_hub[pairs[one, 0]]
-    hub = np.where(first, pairs[one, 0], pairs[one, 1])
-    owner = np.where(first, pairs[one, 1], pairs[one, 0])
-    # The larger, of the equally large the first.
-    size = partners[hub] * documents + (documents - 1 - hub)
-    largest = np.zeros(documents, np.int64)
-    np.maximum.at(largest, owner, size)
-    enough[one] = size == largest[owner]
-    crowded = np.zeros(documents, bool)
-    crowded[pairs[~enough].ravel()] = True
-    return Hubs(hubs > 0, enough, crowded)
 
 
 class Search(Protocol):
@@ -281,52 +252,48 @@ class Search(Protocol):
 
 
 def resolve_in_rounds(
-    pairs: np.ndarray,
-    similarity: np.ndarray,
-    rank: np.ndarray,
-    threshold: float,
-    crowded: np.ndarray,
-    search: Search,
+    pairs: Pairs, rank: np.ndarray, threshold: float, search: Search
 ) -> tuple[Resolution, np.ndarray]:
     """Returns the documents to drop, and rows of those kept that are crowded even then.
 
-    After a round of `resolve_greedily`, candidates are sought anew among what is kept;
-    those that were not compared are, and all is decided again, until there is nothing
-    new. Then no two documents that are kept and were compared are near copies, and each
-    that is dropped is near one that is kept: the same as if all had been compared, as
-    what is dropped decides nothing. Only where many that are kept share a key and are
-    not alike are there pairs that were never compared; more than `MAX_CROWD` of them
-    are not looked at again.
+    After a round of `resolve_greedily`, pairs that were not compared are, if both their
+    documents are kept: those that were put off, then candidates that are sought anew
+    among the crowded. All is decided again, until there is nothing new. Then no two
+    documents that are kept and were compared are near copies, and each that is dropped
+    is near one that is kept: the same as if all had been compared, as what is dropped
+    decides nothing. Only where many that are kept share a key and are not alike are
+    there pairs that were never compared; more than `MAX_CROWD` of them are not looked
+    at again.
 
     Args:
-      pairs: Rows [pairs, 2] that were compared.
-      similarity: Of each pair.
+      pairs: What was compared, and what was not.
       rank: Of each row; see `resolve_greedily`.
       threshold: Least similarity of near copies.
-      crowded: Which rows may be in pairs that were not compared.
-      search: Finds and compares these.
+      search: Finds and compares more.
     """
-    known: np.ndarray | None = None
+    compared, similarity, later, crowded = pairs
     while True:
-        found = resolve_greedily(pairs, similarity, rank, threshold)
-        left = crowded.copy()
-        left[found.dropped] = False
-        rows = np.flatnonzero(left)
-        if len(rows) > MAX_CROWD:
-            return found, rows
-        again, apart = search.candidates(rows)
-        if not len(again):
-            return found, apart
-        if known is None:
-            known = distinct([_codes(pairs, len(rank))])
-        new = again[find_sorted(known, _codes(again, len(rank))) < 0]
+        found = resolve_greedily(compared, similarity, rank, threshold)
+        kept = np.ones(len(rank), bool)
+        kept[found.dropped] = False
+        now = kept[later].all(axis=1)
+        new, later = later[now], later[~now]
         if not len(new):
-            return found, apart
-        known = distinct([known, _codes(new, len(rank))])
-        pairs = np.concatenate([pairs, new])
+            rows = np.flatnonzero(kept & crowded)
+            if len(rows) > MAX_CROWD:
+                return found, rows
+            again, apart = search.candidates(rows)
+            new = _without(again, compared[kept[compared].all(axis=1)], len(rank))
+            if not len(new):
+                return found, apart
+        compared = np.concatenate([compared, new])
         similarity = np.concatenate([similarity, search.similarity(new)])
 
 
-def _codes(pairs: np.ndarray, rows: int) -> np.ndarray:
-    """Returns one number for each pair, whichever of its rows comes first."""
-    return pairs.min(axis=1).astype(np.int64) * rows + pairs.max(axis=1)
+def _without(pairs: np.ndarray, others: np.ndarray, rows: int) -> np.ndarray:
+    """Returns the pairs that are not among others, whichever row comes first."""
+    one, other = (
+        part.min(axis=1).astype(np.int64) * rows + part.max(axis=1)
+        for part in (pairs, others)
+    )
+    return pairs[find_sorted(distinct([other]), one) < 0]

@@ -5,6 +5,7 @@ A document is a `conversion` record of plain text, as it is, or a `response` tha
 The bytes are decompressed here, within limits; warcio reads records, resiliparse HTML.
 """
 
+import importlib.util
 import io
 import re
 import zlib
@@ -47,13 +48,11 @@ _FLAT = frozenset(
 
 def check_readers() -> None:
     """Raises UserError unless what reads WARC files is installed."""
-    try:
-        import resiliparse  # noqa: F401
-        import warcio  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"WARC and WET files need {error.name}, which is not installed; {INSTALL}"
-        ) from error
+    for name in ("warcio", "resiliparse", "brotli"):
+        if importlib.util.find_spec(name) is None:
+            raise UserError(
+                f"WARC and WET files need {name}, which is not installed; {INSTALL}"
+            )
 
 
 class _Stream:
