@@ -13,7 +13,7 @@ alike; candidates would be read.
     python benchmarks/limits.py --hot 100000 1000000 --scratch DIR
 
 builds sets of real text that has one hot key: one document copied so many times, and
-documents of which all share the same boilerplate, 26 of 29 words, with near copies
+documents of which all share the same boilerplate, 28 of 31 words, with near copies
 sought.
 
 Each build is a program of its own under `measure.py`; making the input is not measured.

@@ -33,8 +33,8 @@ class InputOptions:
     """What is read, and as what.
 
     Args:
-      human: Paths or globs of text declared human. Parquet, or JSON lines that may be
-        compressed (.gz, .zst).
+      human: Paths or globs of text declared human: Parquet, JSON lines, CSV, Arrow,
+        WARC and folders of these, also compressed.
       synthetic: Paths or globs of text declared synthetic.
       unknown: Paths or globs of text of unknown origin; the detector decides.
       core: Paths or globs of the human archive: in every build whole and unchanged,

@@ -53,7 +53,7 @@ class Evaluate:
     on text that the detector was trained on say nothing about other text.
 
     Args:
-      data: Paths or globs of labelled documents; Parquet, or JSON lines.
+      data: Paths or globs of labelled documents, in any format that a build reads.
       detector: Path of a fastText model, or package.module:Class; without it, the
         model that comes with synthfilter.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body, a path such

@@ -44,8 +44,7 @@ class AddToLedger:
 
     Args:
       ledger: Folder of the ledger; it is made if there is none.
-      synthetic: Paths or globs of the text. Parquet, or JSON lines that may be
-        compressed (.gz, .zst).
+      synthetic: Paths or globs of the text, in any format that a build reads.
       generator: What made it, where a document does not say.
       generation: How many rounds it is from human text, where a document does not say.
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body.

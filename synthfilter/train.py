@@ -47,7 +47,7 @@ class Train:
 
     Args:
       output: Model file to write, .bin; what is said of it comes beside it as .json.
-      data: Paths or globs of labelled documents; Parquet, or JSON lines.
+      data: Paths or globs of labelled documents, in any format that a build reads.
       label_column: Column that says human or synthetic (or 0 and 1).
       fields: Columns that hold a field, as NAME=COLUMN, such as text=body, a path such
         as text=pages[].body, or a chat, text=messages with chat_roles= and

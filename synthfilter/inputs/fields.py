@@ -127,10 +127,10 @@ def _likely_text(columns: Columns) -> str:
 
 def describe(mapping: Mapping[str, str], columns: Columns) -> str:
     """Returns the mapping in one line, with the columns that go to metadata."""
-    pairs = [
-        name if name == found else f"{name} <- {found}"
-        for name, found in mapping.items()
-    ]
+    pairs = []
+    for name, found in mapping.items():
+        sign = "=" if name in _CHAT else " <- "
+        pairs.append(name if name == found else f"{name}{sign}{found}")
     own = {found for name, found in mapping.items() if name not in BESIDE_METADATA}
     extra = [name for name in columns.names if name not in own]
     return ", ".join(pairs) + (f"; metadata <- {', '.join(extra)}" if extra else "")

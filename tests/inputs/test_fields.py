@@ -72,3 +72,6 @@ def test_the_mapping_is_told_in_one_line() -> None:
         == "text <- content, id; metadata <- lang, score"
     )
     assert describe({"text": "text"}, Columns(["text"], [])) == "text"
+    chat = {"text": "messages", "chat_roles": "user"}
+    said = describe(chat, Columns(["messages"], []))
+    assert said == "text <- messages, chat_roles=user"
