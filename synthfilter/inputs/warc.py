@@ -240,11 +240,13 @@ def _unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
     limit = max_bytes + 1
     try:
         if encoding in _STREAMS:
-            found = b""
+            parts, size = list[bytes](), 0
             for chunk in decompressed(io.BytesIO(body), _STREAMS[encoding]):
-                found += chunk
-                if len(found) >= limit:
+                parts.append(chunk)
+                size += len(chunk)
+                if size >= limit:
                     break
+            found = b"".join(parts)
         elif encoding == "deflate":
             found = _inflated(body, limit)
         elif encoding == "br":
