@@ -4,10 +4,13 @@
 
 Every build reads a crawl of unknown origin, human text of one source with machine text
 of another among it, and a pool of declared machine text of a third, and is asked for
-30% synthetic words, once by --count estimated and once by --count declared. The labels
-then tell the true share. Scores are those of models that saw neither source nor any of
-its family, and the profiles are of other families alone; see true_share.py, which
-makes the file of scores, too. Takes ten minutes besides that.
+30% synthetic words: by --count declared; by --count estimated and --on-hidden keep;
+and held to it, by --on-hidden shrink. Beside the crawl nothing is known; or 500
+machine-written documents by their mark and 500 human ones, by their date or as the
+archive (--core), of the same sources or of other families. The labels then tell the
+true share, and how much human text went as suspect. Scores are those of models that saw
+neither source nor any of its family, and the profiles are of other families alone; see
+true_share.py, which makes the file of scores, too. Takes half an hour besides that.
 """
 
 import argparse
@@ -22,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from planted import SHARES, Scored, plant_case, read_data, read_scores
+from known_share import Pair, draw_pair
+from planted import SHARES, Case, Scored, read_data, read_scores
 
 from synthfilter.cli import main as run
 from synthfilter.core.hashing import hash_texts
@@ -38,7 +42,19 @@ POOL = {"l2r": "arena_hard"}
 """What is declared: this source beside machine text of that, else l2r."""
 ASKED = 0.3
 SIZE = 1000
-COUNTS = ("estimated", "declared")
+MOST_KNOWN = 500
+"""Documents of a class whose origin is known."""
+NOTHING = "nothing"
+SAME, OTHER = "both of the sources", "both of other families"
+CORE = "an archive and machine text, both of other families"
+KNOWN = (NOTHING, SAME, OTHER, CORE)
+DATED, MARKED = {"created": "2020-01-01"}, {"generator": "a model"}
+DECLARED, ESTIMATED, HELD = "declared", "estimated", "held"
+WAYS = {
+    DECLARED: {"count": "declared"},
+    ESTIMATED: {"on-hidden": "keep"},
+    HELD: {"on-hidden": "shrink"},
+}
 TABLE = "SYNTHFILTER_PLANTED_SCORES"
 
 
@@ -61,13 +77,27 @@ class KnownScores:
 
 
 class Made(NamedTuple):
-    """A build: what was planted, how it counted, and what came of it."""
+    """A build: what was planted, how it counted, and what came of it.
+
+    Attributes:
+      human: Source of the human text.
+      machine: Source of the machine text among it.
+      planted: Share of its words.
+      known: One of `KNOWN`.
+      way: One of `WAYS`.
+      true: Share of the machine's words in the set.
+      lost: Share of the human words of the crawl that went as suspect.
+      told: What the manifest says of the shares.
+      code: Exit code.
+    """
 
     human: str
     machine: str
     planted: float
-    count: str
+    known: str
+    way: str
     true: float
+    lost: float
     told: dict[str, Any]
     code: int
 
@@ -98,98 +128,138 @@ def save_calibration(profiles: Profiles, threshold: float, path: Path) -> None:
     path.write_text(json.dumps(said))
 
 
-def write(table: pa.Table, rows: np.ndarray, scored: Scored, path: Path) -> None:
-    """Writes documents with ids that tell who wrote them."""
+def write(
+    table: pa.Table, rows: np.ndarray, scored: Scored, path: Path, **more: str
+) -> None:
+    """Writes documents with ids that tell who wrote them, and more columns."""
     synthetic = scored.synthetic[rows]
     text = table["text"].combine_chunks().take(pa.array(scored.row[rows]))
     names = ("human", "machine")
     ids = [f"{names[int(s)]}-{r}" for s, r in zip(synthetic, rows, strict=True)]
-    pq.write_table(
-        pa.table({"id": ids, "text": text, "source": [path.stem] * len(ids)}), path
-    )
+    columns = {"source": path.stem, **more}
+    columns = {name: [value] * len(ids) for name, value in columns.items()}
+    pq.write_table(pa.table({"id": ids, "text": text, **columns}), path)
 
 
-def true_share(folder: Path) -> float:
-    """Returns the share of machine-written words of a set, by its ids."""
-    rows = pq.read_table(folder / "data", columns=["id", "text"])
-    words = np.array([len(text.split()) for text in rows["text"].to_pylist()])
-    machine = np.array([name.startswith("machine") for name in rows["id"].to_pylist()])
-    return float(words[machine].sum() / words.sum())
+def words_of(folder: Path) -> dict[str, int]:
+    """Returns the words of each document of Parquet files, by its id."""
+    rows = pq.read_table(folder, columns=["id", "text"]).to_pydict()
+    return dict(zip(rows["id"], map(len, map(str.split, rows["text"])), strict=True))
+
+
+def by_machine(words: dict[str, int]) -> int:
+    """Returns how many words are of documents whose id says that a machine wrote it."""
+    return sum(number for name, number in words.items() if name.startswith("machine"))
+
+
+def lost_share(out: Path, crawl: dict[str, int]) -> float:
+    """Returns which share of the human words of a crawl went as suspect."""
+    gone = pq.read_table(out / "rejected", columns=["id", "reason"]).to_pydict()
+    pairs = zip(gone["id"], gone["reason"], strict=True)
+    lost = {name: crawl[name] for name, reason in pairs if reason == "suspect"}
+    human = sum(crawl.values()) - by_machine(crawl)
+    return (sum(lost.values()) - by_machine(lost)) / human
 
 
 def build_case(
-    table: pa.Table,
-    scored: Scored,
-    human: str,
-    machine: str,
-    share: float,
-    folder: Path,
+    table: pa.Table, scored: Scored, pair: Pair, case: Case, known: str, folder: Path
 ) -> list[Made]:
-    """Returns both builds of one planted mixture."""
+    """Returns all builds of one planted mixture."""
     rng = np.random.default_rng(SIZE)
-    rows = np.unique(plant_case(scored, (human,), (machine,), share, SIZE, rng).rows)
-    pool = scored.rows(True, [POOL.get(machine, "l2r")])
-    write(table, rows, scored, folder / "crawl.parquet")
+    write(table, np.unique(case.rows), scored, folder / "crawl.parquet")
+    pool = scored.rows(True, [POOL.get(pair.machine, "l2r")])
     write(table, rng.choice(pool, SIZE, replace=False), scored, folder / "pool.parquet")
-    family = {**scored.sources(False), **scored.sources(True)}
-    profiles = scored.profiles(scored.without({family[human], family[machine]}))
+    given = [f"--unknown={folder / 'crawl.parquet'}"]
+    if known != NOTHING:
+        how, said = ("core", {}) if known == CORE else ("unknown", DATED)
+        human, synthetic = pair.own if known == SAME else pair.other
+        for name, rows, option, columns in (
+            ("people", human, how, said),
+            ("machines", synthetic, "unknown", MARKED),
+        ):
+            path = folder / f"{name}.parquet"
+            write(table, rows[:MOST_KNOWN], scored, path, **columns)
+            given.append(f"--{option}={path}")
+    profiles = scored.profiles(scored.without(pair.families))
     save_calibration(profiles, float(scored.threshold), folder / "calibration.json")
+    crawl = words_of(folder / "crawl.parquet")
     made = []
-    for count in COUNTS:
-        out = folder / count
+    for way, options in WAYS.items():
+        out = folder / way
         asked = {
-            "unknown": folder / "crawl.parquet",
             "synthetic": folder / "pool.parquet",
             "detector": "true_share_builds:KnownScores",
             "calibration": folder / "calibration.json",
             "target-fpr": 0.01,
             "synthetic-fraction": ASKED,
-            "count": count,
             "output": out,
+            **options,
         }
-        code = run(["build", "--quiet", *(f"--{n}={v}" for n, v in asked.items())])
-        told = read_manifest(str(out))["shares"] if code == 0 else {}
-        true = true_share(out) if code == 0 else float("nan")
-        made.append(Made(human, machine, share, count, true, told, code))
+        more = (f"--{name}={value}" for name, value in asked.items())
+        code = run(["build", "--quiet", *given, *more])
+        told, true, lost = {}, float("nan"), float("nan")
+        if code == 0:
+            told = read_manifest(str(out))["shares"]
+            chosen = words_of(out / "data")
+            true = by_machine(chosen) / sum(chosen.values())
+            lost = lost_share(out, crawl)
+        share = case.share
+        made.append(
+            Made(pair.human, pair.machine, share, known, way, true, lost, told, code)
+        )
     return made
 
 
 def show(made: list[Made]) -> list[str]:
     """Returns the table, a line for each share that was planted."""
+    names = list(WAYS)
     lines = [
-        "| planted | true share, declared | true share, estimated "
-        "| mean miss, declared | mean miss, estimated "
-        "| estimated is nearer | interval holds | refused |",
-        "|---|---|---|---|---|---|---|---|",
+        " | ".join(
+            [
+                "| planted",
+                *(f"true share, {way}" for way in names),
+                *(f"mean miss, {way}" for way in names),
+                "estimated is nearer than declared",
+                "held is nearer than estimated",
+                "human text lost, held",
+                "interval holds, estimated",
+                "refused |",
+            ]
+        ),
+        "|---" * 12 + "|",
     ]
     for share in (*SHARES, None):
         mine = [each for each in made if share in (None, each.planted)]
-        estimated, declared = (
-            [each for each in mine if each.count == count] for count in COUNTS
+        cases = list(
+            zip(*([m for m in mine if m.way == way] for way in names), strict=True)
         )
-        pairs = [
-            (one, other)
-            for one, other in zip(estimated, declared, strict=True)
-            if one.code == other.code == 0
-        ]
-        nearer = sum(one.miss <= other.miss for one, other in pairs)
-        holds = sum(o.told["low"] <= o.true <= o.told["high"] for o, _ in pairs)
+        whole = [case for case in cases if not any(each.code for each in case)]
         means = [
-            np.mean([getattr(pair[i], name) for pair in pairs])
+            float(np.mean([getattr(case[at], name) for case in whole]))
             for name in ("true", "miss")
-            for i in (1, 0)
+            for at in range(len(names))
         ]
-        said = " | ".join(f"{value:.1%}" for value in means)
-        name = "all" if share is None else f"{share:.0%}"
-        lines.append(
-            f"| {name} | {said} | {nearer} of {len(pairs)} | {holds} of {len(pairs)} | "
-            f"{len(estimated) - len(pairs)} |"
-        )
+        lost = np.mean([case[names.index(HELD)].lost for case in whole])
+        near = [
+            f"{sum(case[at + 1].miss <= case[at].miss for case in whole)}"
+            for at in range(len(names) - 1)
+        ]
+        estimated = [case[names.index(ESTIMATED)] for case in whole]
+        holds = sum(e.told["low"] <= e.true <= e.told["high"] for e in estimated)
+        cells = [
+            "all" if share is None else f"{share:.0%}",
+            *(f"{value:.1%}" for value in means),
+            *(f"{number} of {len(whole)}" for number in near),
+            f"{lost:.1%}",
+            f"{holds} of {len(whole)}",
+            str(len(cases) - len(whole)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def main() -> None:
-    """Builds all cases and prints the table."""
+    """Builds all cases and prints the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", required=True, help="glob of labelled Parquet files")
     parser.add_argument("--scores", type=Path, help="file that keeps the scores")
@@ -199,25 +269,33 @@ def main() -> None:
     table = read_data(options.data)
     made: list[Made] = []
     family = {**scored.sources(False), **scored.sources(True)}
+    rng = np.random.default_rng(SIZE)
     with tempfile.TemporaryDirectory() as folder:
-        known = Path(folder) / "known.npz"
-        save_scores(table, scored, known)
-        os.environ[TABLE] = str(known)
+        path = Path(folder) / "known.npz"
+        save_scores(table, scored, path)
+        os.environ[TABLE] = str(path)
         for human, machine in itertools.product(HUMAN, MACHINE):
             if family[human] == family[machine]:
                 continue
-            for share in SHARES:
-                where = Path(folder) / f"{human}-{machine}-{share}"
+            pair = draw_pair(scored, human, machine, 1, rng)
+            for case, known in itertools.product(pair.cases, KNOWN):
+                where = Path(folder) / str(len(made))
                 where.mkdir()
-                made += build_case(table, scored, human, machine, share, where)
-                for each in made[-2:]:
-                    print(
-                        f"{each.human} {each.machine} {each.planted:.0%} {each.count}: "
-                        f"true {each.true:.1%}, estimated "
-                        f"{each.told.get('estimated') or float('nan'):.1%}",
-                        file=sys.stderr,
-                    )
-    print("\n".join(show(made)))
+                made += build_case(table, scored, pair, case, known, where)
+                print(*map(tell, made[-len(WAYS) :]), sep="\n", file=sys.stderr)
+    for known in KNOWN:
+        print(f"\nknown besides: {known}\n")
+        print("\n".join(show([each for each in made if each.known == known])))
+
+
+def tell(made: Made) -> str:
+    """Returns a build in a line."""
+    estimated = made.told.get("estimated") or float("nan")
+    return (
+        f"{made.human} {made.machine} {made.planted:.0%}, known {made.known}, "
+        f"{made.way}: true {made.true:.1%}, estimated {estimated:.1%}, "
+        f"human text lost {made.lost:.1%}"
+    )
 
 
 if __name__ == "__main__":

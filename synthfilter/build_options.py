@@ -122,7 +122,9 @@ class OriginOptions:
         declaration, mark or detector).
       on_hidden: What to do where the synthetic text hidden in what counts as human
         alone exceeds the share asked for: keep (no other synthetic text is added),
-        shrink (the most suspect goes until it does not) or fail.
+        shrink (the most suspect goes until it does not), auto (shrink where the build
+        knows 100 machine-written documents to go by, and some human text for certain;
+        else keep) or fail.
     """
 
     detector: Optional[str] = None
@@ -138,7 +140,7 @@ class OriginOptions:
     language_policy: str = "declared"
     max_ai_score: Optional[float] = None
     count: str = "estimated"
-    on_hidden: str = "keep"
+    on_hidden: str = "auto"
 
     def check_origin(self) -> None:
         """Raises UserError for a value that cannot be."""

@@ -66,8 +66,9 @@ class ExportReview:
     Args:
       n: How many documents, at most.
       focus: Which ones: threshold (the scores nearest to it), conflicts (scores that
-        contradict most what was declared), random (any of data/) or synthetic (any
-        that count as synthetic in data/). Only the last two say how many of the
+        contradict most what was declared), random (any of data/), synthetic (any
+        that count as synthetic in data/) or scored (any that have a score, in data/ or
+        left out by it, for calibrate). Only random and synthetic say how many of the
         others are wrong.
       format: html (a page that needs no server), labelstudio (tasks, and the labelling
         configuration beside them), csv or jsonl.

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synthfilter.core import schema, storage
 from synthfilter.core.errors import ShortageError, UserError
 from synthfilter.core.hashing import hex_hashes, order_hash
 from synthfilter.core.text import count_words, normalise
 from synthfilter.core.uses import hash_halves
-from synthfilter.core.verdicts import FOCUS, PROBABILITY, RANDOM_FOCUSES
+from synthfilter.core.verdicts import FOCUS, PROBABILITY, RANDOM_FOCUSES, SCORED
 from synthfilter.decisions.verdicts import find_texts
 from synthfilter.detection.lengths import Threshold
 
@@ -42,6 +43,17 @@ _DECLARATIONS = {
     schema.EVIDENCE_NAMES[kind]
     for kind in (schema.Evidence.DECLARED, schema.Evidence.COLUMN)
 }
+# Why documents may be left out that have a score and are no copies.
+_FOR_SCORE_OR_CHOICE = [
+    schema.REASON_NAMES[reason]
+    for reason in (
+        schema.Reason.HUMAN_SCORED_SYNTHETIC,
+        schema.Reason.SCORE_TOO_HIGH,
+        schema.Reason.SUSPECT,
+        schema.Reason.NO_GROUP,
+        schema.Reason.MIXTURE,
+    )
+]
 _HIT = re.compile(r"(\w+)=(\S+)")
 
 
@@ -95,7 +107,9 @@ def choose_sample(
     `synthetic` draw by chance. `threshold` takes the scores nearest to the threshold
     of their length, of documents of which the detector may decide the origin;
     `conflicts` the scores that contradict most what was declared. Both look at rejected
-    documents, too, if they have text; what they take they take for certain.
+    documents, too, if they have text; what they take they take for certain. `scored`
+    draws by chance from all that have a score, but for copies, rejected or not: only
+    such a sample says what the scores of the text that was read look like.
 
     Args:
       folder: Of the build.
@@ -107,18 +121,26 @@ def choose_sample(
 
     Raises:
       ShortageError: there is no such document.
-      UserError: a file of the build cannot be read.
+      UserError: a file of the build cannot be read, or lacks the text that `scored`
+        asks for.
     """
     options = manifest["options"]
+    if focus == SCORED and not options.get("rejected_text"):
+        raise UserError(
+            f"{folder}: focus {SCORED} asks for the text of rejected documents; build "
+            "it with --rejected-text"
+        )
     threshold = Threshold.from_json(options["threshold"], "")
     files = [storage.join(folder, file["path"]) for file in manifest["shards"]]
+    shards = len(files)
     if focus not in RANDOM_FOCUSES and options.get("rejected_text"):
         files += [storage.join(folder, file["path"]) for file in manifest["rejected"]]
     asked = options.get("flagged_human") != "keep"
     chosen = _Chosen(*(np.zeros(0, kind) for kind in "f8,u8,u8,u8,i8,i8".split(",")))
     of = 0
     for number, path in enumerate(files):
-        for found in _candidates(path, focus, threshold, asked, judged, seed):
+        rejected = number >= shards
+        for found in _candidates(path, rejected, focus, threshold, asked, judged, seed):
             of += len(found.row)
             found = found._replace(file=np.full(len(found.row), number))
             chosen = _take_first(chosen, found, count)
@@ -128,7 +150,7 @@ def choose_sample(
         )
     documents = _read_chosen(files, chosen, threshold)
     rows = documents.num_rows
-    chance = rows / of if focus in RANDOM_FOCUSES else 1.0
+    chance = rows / of if focus in (*RANDOM_FOCUSES, SCORED) else 1.0
     documents = documents.append_column(FOCUS, pa.repeat(pa.scalar(focus), rows))
     documents = documents.append_column(PROBABILITY, pa.repeat(pa.scalar(chance), rows))
     return Sample(documents, of)
@@ -136,6 +158,7 @@ def choose_sample(
 
 def _candidates(
     path: str,
+    rejected: bool,
     focus: str,
     threshold: Threshold,
     asked: bool,
@@ -143,10 +166,10 @@ def _candidates(
     seed: int,
 ) -> Iterator[_Chosen]:
     """Yields the documents of a file that a focus may take, each text once."""
-    by_length = focus not in RANDOM_FOCUSES and len(threshold.values) > 1
+    by_length = focus in (THRESHOLD, CONFLICTS) and len(threshold.values) > 1
     columns = [*_READ, schema.TEXT] if by_length else _READ
     start, last = 0, None
-    for batch in read_batches(path, columns):
+    for batch in read_batches(path, [*columns, schema.REASON] if rejected else columns):
         hi, lo = hash_halves(batch.column(schema.CONTENT_HASH))
         order = order_hash(hi, lo, seed)
         # A text that is repeated stands in neighbouring rows.
@@ -187,6 +210,14 @@ def _keys_of(
         return np.where(mine, 0.0, np.nan)
     score = batch.column(schema.AI_SCORE).to_numpy(zero_copy_only=False)
     score = score.astype(np.float64)
+    if focus == SCORED:
+        mine = ~np.isnan(score)
+        if schema.REASON in batch.schema.names:
+            wanted = pc.is_in(
+                batch.column(schema.REASON), pa.array(_FOR_SCORE_OR_CHOICE)
+            )
+            mine &= wanted.to_numpy(zero_copy_only=False)
+        return np.where(mine, 0.0, np.nan)
     at = _thresholds_of(batch, threshold).astype(np.float64)
     evidence = batch.column(schema.ORIGIN_EVIDENCE).to_pylist()
     pairs = list(zip(evidence, origin, strict=True))

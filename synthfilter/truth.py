@@ -90,6 +90,7 @@ def drop_suspects(decided: pa.RecordBatch, truth: Truth) -> pa.RecordBatch:
         _groups_of(decided),
         column(decided, schema.WORDS),
         column(decided, schema.SUSPICION),
+        column(decided, schema.ORDER),
     )
     suspect &= column(decided, schema.REASON) == Reason.KEPT
     suspect &= column(decided, schema.ORIGIN) == Origin.HUMAN

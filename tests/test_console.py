@@ -13,6 +13,7 @@ from synthfilter.console import (
     describe_capped,
     describe_conflicts,
     describe_shares,
+    describe_suspects,
     describe_unscored,
 )
 from synthfilter.core.progress import beat
@@ -187,6 +188,18 @@ def test_prevalence_is_shown_by_group_and_for_all(
     Reporter().show_prevalence({"prevalence": None})
     Reporter().show_prevalence({})
     assert capsys.readouterr().out == ""
+
+
+def test_what_went_to_hold_a_share_is_said_with_what_keeps_it() -> None:
+    gone = {"docs": 2, "bytes": 9, "words": 3}
+    flows = {
+        "human": {"kept": {"human": gone}},
+        "unknown": {"suspect": {"human": {**gone, "docs": 1234}}},
+    }
+    (said,) = describe_suspects(flows)
+    assert ": 1,234 of the most suspect documents are out" in said
+    assert said.endswith("--on-hidden keep")
+    assert describe_suspects({"human": flows["human"]}) == []
 
 
 def test_conflicts_are_said_in_one_line() -> None:

@@ -118,6 +118,24 @@ def test_synthetic_draws_from_what_counts_as_synthetic(here: Any) -> None:
     assert found.column("probability").to_pylist() == [40 / 90] * 40
 
 
+def test_scored_draws_from_what_a_score_or_the_choice_left_out_too(here: Any) -> None:
+    with pytest.raises(UserError, match="build it with --rejected-text"):
+        sample("scored", 20)
+    more = [scoring(20, 200), scoring(25, 100), "no score " * 40]
+    here.write("unknown/v", more, domain=["art"] * 3, source=["v"] * 3)
+    build(here, "all", rejected_text=True, max_synthetic_fraction=0.1)
+    found = sample("scored", 500, "all")
+    rows = here.rows("rejected", output="all")
+    why = {row["id"]: row["reason"] for row in rows}
+    assert set(why.values()) == {"exact_copy", "unscorable", "mixture"}
+    rest = {name for name, reason in why.items() if reason == "mixture"}
+    kept = {row["id"] for row in here.rows(output="all")}
+    assert set(ids(found)) == kept | rest
+    few = sample("scored", 30, "all")
+    assert few.column("probability").to_pylist() == [30 / len(kept | rest)] * 30
+    assert set(ids(few)) & rest and set(ids(few)) & kept
+
+
 def test_threshold_takes_the_nearest_of_what_the_detector_decides(here: Any) -> None:
     found = sample("threshold", 3)
     assert ids(found) == ["u-29", "u-30", "u-31"]

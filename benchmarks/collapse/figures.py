@@ -142,8 +142,9 @@ def judge_goals(lines: Sequence[Line]) -> list[Goal]:
         goal = Goal("replace: perplexity above 2", mean.show(".2f"), mean.value > 2)
         goals.append(goal)
     for name, what in (
-        ("ledger80", "shipped detector, ledger 80%"),
-        ("own80", "fitted detector, ledger 80%"),
+        ("share10", "ledger 80%, defaults, held to 10%"),
+        ("ledger80", "ledger 80%, nothing held"),
+        ("own80", "fitted detector, ledger 80%, nothing held"),
     ):
         held = count_held(chains.get(name, []))
         if held is not None:

@@ -14,7 +14,7 @@ TRIGRAMS, NEURAL, WATCH = "trigrams", "neural", "watch"
 SEEDS = (1, 2, 3)
 # Smaller, since a neural model takes half a minute.
 NEURAL_WORLD = FULL._replace(budget=120_000, crawl=144_000, generations=3)
-NEURAL_POLICIES = ("replace", "accumulate", "ledger80", "perfect")
+NEURAL_POLICIES = ("replace", "accumulate", "ledger80", "share10", "perfect")
 # Longer, since the monitor tells of no change in fewer than three or four builds.
 WATCHED_WORLD = FULL._replace(generations=10)
 WATCHED = ("dedup", "ledger80")

@@ -19,6 +19,8 @@ from synthfilter.review import ExportReview, ImportVerdicts
 from synthfilter.review_labels import MakeLabels
 
 QUIET = Reporter(quiet=True)
+# The archive is from before there were models, and says so.
+ARCHIVED = "2020-01-01"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Lab:
         self.written: list[Texts] = []
         self.samples: Texts | None = None
         self.own: list[Texts] = []
-        self._files = {"archive": world.archive.write(folder / "archive.parquet")}
+        archive = world.archive.write(folder / "archive.parquet", ARCHIVED)
+        self._files = {"archive": archive}
         self._labels: list[str] = []
         self._reviewed: list[str] = []
 
@@ -174,7 +177,7 @@ class Lab:
         folder = self.folder / name
         sample = ExportReview(
             n=self.world.setting.reviewed,
-            focus="random",
+            focus="scored",
             format="jsonl",
             ledger=self.ledger,
             seed=self.generation,

@@ -97,7 +97,7 @@ class Pipeline:
         detection = self._detection(lab)
         if self.reviewed:
             draft = f"draft{lab.generation}"
-            lab.build(draft, **options, **detection)
+            lab.build(draft, rejected_text=True, **options, **detection)
             lab.review(draft)
             detection = self._detection(lab)
         made = lab.build(f"set{lab.generation}", **options, **detection)
@@ -145,15 +145,20 @@ class Policy(NamedTuple):
 
 
 DEDUP = {"near_duplicates": 0.8}
-NONE = DEDUP | {"max_synthetic_fraction": 0.0}
+# What counts as synthetic is out; what may be hidden is not asked.
+NONE = DEDUP | {"max_synthetic_fraction": 0.0, "on_hidden": "keep"}
 ONCE = NONE | {"max_uses": 1}
-SHRINK = DEDUP | {"max_synthetic_fraction": 0.1, "on_hidden": "shrink"}
-BELIEVED = {"flagged_human": "keep"}
+BELIEVED = {"flagged_human": "keep", "count": "declared"}
 
 
 def mixing(share: float, **more: Any) -> dict[str, Any]:
     """Returns the options that ask for a share of synthetic text."""
     return DEDUP | {"synthetic_fraction": share} | more
+
+
+def held(share: float, coverage: float, own: bool = False) -> Pipeline:
+    """Returns the whole pipeline, which holds the share by its estimate."""
+    return Pipeline(mixing(share, max_uses=1), coverage, own=own, adds=True)
 
 
 # The order is that of the table.
@@ -164,11 +169,11 @@ POLICIES: dict[str, Policy] = {
     "accumulate": Policy("accumulate: of everything ever found", accumulate),
     "declared10": Policy(
         "mixing 10% by declared shares",
-        Pipeline(mixing(0.1, count="declared") | BELIEVED, adds=True, believed=True),
+        Pipeline(mixing(0.1) | BELIEVED, adds=True, believed=True),
     ),
     "declared30": Policy(
         "mixing 30% by declared shares",
-        Pipeline(mixing(0.3, count="declared") | BELIEVED, adds=True, believed=True),
+        Pipeline(mixing(0.3) | BELIEVED, adds=True, believed=True),
     ),
     "resample": Policy("importance resampling by score", resample),
     "dedup": Policy("accumulate + near copies out", Pipeline(DEDUP)),
@@ -180,18 +185,15 @@ POLICIES: dict[str, Policy] = {
         "ledger 80%, the registered text as --against",
         Pipeline(ONCE, 0.8, against=True),
     ),
-    "share10": Policy(
-        "ledger 80%, mixing 10% by true shares", Pipeline(mixing(0.1), 0.8, adds=True)
-    ),
-    "share30": Policy(
-        "ledger 80%, mixing 30% by true shares", Pipeline(mixing(0.3), 0.8, adds=True)
-    ),
+    "share0": Policy("ledger 80%, held to 0% by true shares", held(0.0, 0.8)),
+    "share10": Policy("ledger 80%, held to 10% by true shares", held(0.1, 0.8)),
+    "share30": Policy("ledger 80%, held to 30% by true shares", held(0.3, 0.8)),
+    "share10of50": Policy("ledger 50%, held to 10% by true shares", held(0.1, 0.5)),
     "own50": Policy("fitted detector, ledger 50%", Pipeline(ONCE, 0.5, own=True)),
     "own80": Policy("fitted detector, ledger 80%", Pipeline(ONCE, 0.8, own=True)),
     "own95": Policy("fitted detector, ledger 95%", Pipeline(ONCE, 0.95, own=True)),
-    "own_shrink": Policy(
-        "fitted detector, ledger 80%, the suspect out until 10%",
-        Pipeline(SHRINK, 0.8, own=True),
+    "own_share10": Policy(
+        "fitted detector, ledger 80%, held to 10%", held(0.1, 0.8, own=True)
     ),
     "review": Policy(
         "ledger 80%, review of 200 a generation", Pipeline(ONCE, 0.8, reviewed=True)

@@ -81,9 +81,17 @@ class Texts:
         """Returns the share of the words that a machine wrote."""
         return float(self.words[self.machine].sum() / self.words.sum())
 
-    def write(self, path: Path) -> str:
-        """Writes ids and texts, nothing else, as Parquet; returns the path."""
-        pq.write_table(pa.table({"id": self.ids, "text": self.texts}), path)
+    def write(self, path: Path, day: str | None = None) -> str:
+        """Writes ids and texts as Parquet; returns the path.
+
+        Args:
+          path: New file.
+          day: When all of it was written, as `created`; None: nothing tells.
+        """
+        columns = {"id": self.ids, "text": self.texts}
+        if day is not None:
+            columns["created"] = [day] * len(self)
+        pq.write_table(pa.table(columns), path)
         return str(path)
 
 

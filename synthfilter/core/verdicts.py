@@ -27,10 +27,12 @@ UNSURE = "unsure"
 # What a reviewer may say. By code; the first is also what no verdict comes of.
 VERDICT_NAMES = (UNSURE, *(verdict.name.lower() for verdict in list(Verdict)[1:]))
 
-# Ways to pick documents for review. Those of the first kind are drawn by chance, so
-# that they tell of all the others; what the rest picks stands for itself alone.
+# Ways to pick documents for review. Those of the first kind are drawn by chance from a
+# set, so that they tell of all the others in it; SCORED draws from what is left out for
+# its score, too; what the rest picks stands for itself alone.
 RANDOM_FOCUSES = ("random", "synthetic")
-FOCUSES = ("threshold", "conflicts", *RANDOM_FOCUSES)
+SCORED = "scored"
+FOCUSES = ("threshold", "conflicts", *RANDOM_FOCUSES, SCORED)
 
 # A row for each time that somebody judged a document: which one, what was said, by
 # whom and when; how the build that was reviewed counted it; and how it came to be

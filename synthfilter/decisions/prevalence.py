@@ -101,6 +101,11 @@ class Prevalence:
     _profiles: Profiles | None
     _confidence: float
 
+    @property
+    def chance(self) -> np.ndarray:
+        """The same as `cells` as `share` counts it, [groups, LENGTHS, BINS]."""
+        return np.stack([fits.chance for fits in self._fits])
+
     @functools.cached_property
     def groups(self) -> list[Interval]:
         """Of each group by weight, in their order."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from synthfilter.core.errors import ShortageError
+from synthfilter.core.hashing import mix
 from synthfilter.core.profiles import Profiles
 from synthfilter.core.schema import ORIGIN_NAMES, Origin
 from synthfilter.decisions.prevalence import (
@@ -23,7 +24,7 @@ from synthfilter.decisions.prevalence import (
 from synthfilter.decisions.score_models import enough_known
 from synthfilter.decisions.survey import Groups, Survey, is_asked
 
-ON_HIDDEN = ("keep", "shrink", "fail")
+ON_HIDDEN = ("auto", "keep", "shrink", "fail")
 _MOST_GROUPS = 63
 
 
@@ -38,8 +39,8 @@ class Truth:
       known: How many documents of known origin took part, int64 [human, synthetic].
       human_share: Synthetic part of the weight that counts as human and is still in.
       synthetic_share: Synthetic part of the weight that counts as synthetic.
-      most_suspect: Documents that count as human and are likelier than this to be
-        synthetic are left out; None: none are.
+      stays: Which share of the documents that count as human stays in, float64
+        [groups, *SHAPE]; None: all do.
     """
 
     groups: Groups
@@ -48,7 +49,7 @@ class Truth:
     known: np.ndarray
     human_share: float
     synthetic_share: float
-    most_suspect: float | None = None
+    stays: np.ndarray | None = None
 
 
 def estimate_truth(
@@ -65,7 +66,8 @@ def estimate_truth(
       profiles: What the detector's scores look like; None: unknown.
       fraction: The synthetic share to hold or not to exceed; None: none is.
       on_hidden: What to do where hidden text alone exceeds it: `keep` all the same,
-        `shrink` by the most suspect documents until it does not, or `fail`.
+        `shrink` by the most suspect documents until it does not, or `fail`; `auto`
+        shrinks where enough machine text is known to go by, and some human text.
       make_fitter: Makes that of some profiles, or knows it from another estimate.
 
     Raises:
@@ -89,27 +91,37 @@ def estimate_truth(
     truth = Truth(groups, prevalence, observed, known, human, synthetic)
     if fraction is None or not prevalence.known or human <= fraction:
         return truth
+    if on_hidden == "auto":
+        # Known machine text to go by, and human text that can stay.
+        told = known[Origin.SYNTHETIC] and survey.settled[Origin.HUMAN]
+        on_hidden = "shrink" if told else "keep"
     if on_hidden == "keep":
         return truth
+    return _hold(truth, alive, int(survey.settled[Origin.HUMAN]), fraction, on_hidden)
+
+
+def _hold(
+    truth: Truth, alive: np.ndarray, settled: int, fraction: float, on_hidden: str
+) -> Truth:
+    """Returns the truth of what stays when the most suspect goes, or raises."""
     said = (
-        f"{human:.1%} of the text that counts as human is estimated to be synthetic "
-        f"text that nothing marks, more than the {fraction:.1%} asked for"
+        f"{truth.human_share:.1%} of the text that counts as human is estimated to be "
+        f"synthetic text that nothing marks, more than the {fraction:.1%} asked for"
     )
     if on_hidden == "fail":
         raise ShortageError(
             f"{said}; ask for more, add text that is known to be human, leave the most "
             "suspect out with --on-hidden shrink, or use --count declared"
         )
-    settled = int(survey.settled[Origin.HUMAN])
-    limit = _suspicion_limit(prevalence.cells[..., 0], alive[..., 0], settled, fraction)
-    if limit is None:
+    stays = _least_suspect(truth.prevalence, alive[..., 0], settled, fraction)
+    left = alive * stays
+    if not settled and not left[..., 0].any():
         raise ShortageError(
             f"{said}, and so is the least suspect of it; ask for more, add text that "
-            "is known to be human, or use --count declared"
+            "is known to be human, or use --on-hidden keep or --count declared"
         )
-    alive[..., 0] *= prevalence.cells[..., 0] <= limit
-    human = _synthetic_part(prevalence, alive, Origin.HUMAN, settled)
-    return dataclasses.replace(truth, human_share=human, most_suspect=limit)
+    human = _synthetic_part(truth.prevalence, left, Origin.HUMAN, settled)
+    return dataclasses.replace(truth, human_share=human, stays=stays)
 
 
 def _synthetic_part(
@@ -119,37 +131,41 @@ def _synthetic_part(
 
     Args:
       prevalence: Of the documents that are the detector's question.
-      alive: Their weight that is still in, int64 [groups, *SHAPE].
+      alive: Their weight that is still in, [groups, *SHAPE].
       side: What they count as; those that are flagged count as synthetic.
       settled: Weight of the others, which are what they count as.
     """
     part = np.zeros_like(alive)
     part[..., side] = alive[..., side]
-    total = int(part.sum()) + settled
+    total = float(part.sum()) + settled
     if not total:
         return float(side)
     hidden = prevalence.estimate(part) * float(part.sum())
     return (hidden + settled * float(side)) / total
 
 
-def _suspicion_limit(
-    chance: np.ndarray, weight: np.ndarray, settled: int, fraction: float
-) -> float | None:
-    """Returns the greatest chance at which documents may stay; None: nothing stays.
+def _least_suspect(
+    prevalence: Prevalence, weight: np.ndarray, settled: int, fraction: float
+) -> np.ndarray:
+    """Returns which share of each cell stays, [groups, *SHAPE]: the least suspect.
+
+    Of equally suspect ones that have some room, but not all of it, each has a part.
 
     Args:
-      chance: Of being synthetic, of each cell.
-      weight: Of each cell.
+      prevalence: Of the documents that are the detector's question.
+      weight: Of those that count as human, [groups, LENGTHS, BINS].
       settled: Weight that is human for certain.
-      fraction: What may be synthetic of all that stays.
+      fraction: What may be synthetic of all that stays; less than there is.
     """
-    value, at = np.unique(chance[weight > 0], return_inverse=True)
-    held = np.bincount(at, weight[weight > 0], len(value))
-    total = settled + np.cumsum(held)
-    within = np.flatnonzero(np.cumsum(held * value) <= fraction * total)
-    if len(within):
-        return float(value[within[-1]])
-    return -1.0 if settled else None
+    value, at = np.unique(prevalence.cells[..., 0], return_inverse=True)
+    at = at.reshape(weight.shape)
+    # By how much each value, and all that are less suspect, exceed the fraction.
+    over = (prevalence.chance - fraction) * weight
+    excess = np.bincount(at.ravel(), over.ravel(), len(value))
+    before = np.cumsum(excess) - excess - fraction * settled
+    share = np.divide(-before, excess, out=np.ones(len(value)), where=excess > 0)
+    share = np.minimum.accumulate(np.clip(share, 0, 1))
+    return share[at][..., None].repeat(2, axis=-1)
 
 
 def is_suspect(
@@ -157,6 +173,7 @@ def is_suspect(
     group_key: np.ndarray,
     words: np.ndarray,
     suspicions: np.ndarray,
+    order: np.ndarray,
 ) -> np.ndarray:
     """Returns which documents are too suspect to stay, if they count as human.
 
@@ -165,11 +182,14 @@ def is_suspect(
       group_key: See `survey.group_keys`.
       words: Length of each.
       suspicions: See `survey.suspicion`.
+      order: Place of each in the random order, uint64.
     """
-    if truth.most_suspect is None:
+    if truth.stays is None:
         return np.zeros(len(words), bool)
-    chance = truth.groups.look_up(truth.prevalence.cells, group_key, words, suspicions)
-    return is_asked(suspicions) & (chance > truth.most_suspect)
+    stays = truth.groups.look_up(truth.stays, group_key, words, suspicions)
+    # The mixture takes the first of the order, so that chances are of another one.
+    random = mix(order) / 2.0**64
+    return is_asked(suspicions) & (random >= stays)
 
 
 def tell_shares(

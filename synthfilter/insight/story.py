@@ -289,10 +289,12 @@ def _tell_suspect(facts: Facts, options: Options) -> list[str]:
     share = options.get("synthetic_fraction")
     if share is None:
         share = options.get("max_synthetic_fraction")
+    asked = "was asked for" if share is None else f"the {share:.4g} asked for"
     return [
         "suspect: of the text that counts as human, more was likely to be hidden "
-        f"machine text than the {share:.4g} asked for; documents of its score, length "
-        "and source were among the likeliest, which went until the rest was within it"
+        f"machine text than {asked}; documents of its score, length and source were "
+        "among the likeliest, all or a random part of which went until the rest was "
+        "within it"
     ]
 
 

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 from synthfilter.core.errors import ShortageError
+from synthfilter.core.hashing import mix
 from synthfilter.core.profiles import Profiles, count_profiles
 from synthfilter.core.schema import Origin
 from synthfilter.decisions.prevalence import Fitter
 from synthfilter.decisions.survey import (
     Survey,
     add_surveys,
+    count_scores,
     group_keys,
     survey,
     suspicion,
@@ -25,7 +27,7 @@ from synthfilter.decisions.truth import (
 )
 
 HUMAN, SYNTHETIC, UNKNOWN, *_ = Origin
-KEEP, SHRINK, FAIL = "keep", "shrink", "fail"
+AUTO, KEEP, SHRINK, FAIL = "auto", "keep", "shrink", "fail"
 WORDS = 150
 THRESHOLD = np.float32(0.9)
 
@@ -78,7 +80,10 @@ def suspects(truth: Truth, score: np.ndarray) -> np.ndarray:
     rows = len(score)
     everything = np.ones(rows, bool)
     suspicions = suspicion(score, score >= THRESHOLD, everything)
-    found = is_suspect(truth, np.full(rows, KEY), np.full(rows, WORDS), suspicions)
+    order = mix(np.arange(1, rows + 1, dtype=np.uint64))
+    found = is_suspect(
+        truth, np.full(rows, KEY), np.full(rows, WORDS), suspicions, order
+    )
     return found & (score < THRESHOLD)
 
 
@@ -89,7 +94,7 @@ def test_hidden_text_is_estimated_among_what_counts_as_human(synthetic: int) -> 
     hidden = (score[500:] < THRESHOLD).sum()
     passed = (score < THRESHOLD).sum()
     assert truth.human_share == pytest.approx(hidden / passed, abs=0.06)
-    assert truth.most_suspect is None
+    assert truth.stays is None
     assert not suspects(truth, score).any()
 
 
@@ -111,12 +116,57 @@ def test_the_most_suspect_go_first_when_hidden_text_exceeds_the_share() -> None:
     asked = before.human_share / 2
     truth = estimate_truth(seen, PROFILES, asked, SHRINK)
     gone = suspects(truth, score)
-    assert 0 < truth.human_share <= asked
+    assert truth.human_share == pytest.approx(asked, rel=1e-9)
     assert gone.any() and not gone.all()
     assert score[gone].min() > score[~gone & (score < THRESHOLD)].max() - 0.05
     # Machine text is left in a smaller part than before.
     rest = ~gone & (score < THRESHOLD)
     assert rest[400:].sum() / rest.sum() < 0.8 * before.human_share
+
+
+def test_of_equally_suspect_documents_a_random_part_stays() -> None:
+    everything = np.ones(4000, bool)
+    score = np.full(4000, 0.5, np.float32)
+    seen = survey(
+        np.full(4000, KEY),
+        np.full(4000, WORDS),
+        suspicion(score, ~everything, everything),
+        np.full(4000, HUMAN, np.uint8),
+        np.full(4000, WORDS),
+        everything,
+    )
+    # A detector that is blind says the same of all; beside them is as much human text.
+    seen.settled[HUMAN] = 4000 * WORDS
+    before = estimate_truth(seen, PROFILES, None, SHRINK)
+    asked = before.human_share / 2
+    truth = estimate_truth(seen, PROFILES, asked, SHRINK)
+    assert truth.human_share == pytest.approx(asked, rel=1e-9)
+    gone = suspects(truth, score)
+    # With half of the share, x of the crawl stays: x / (1 + x) = 1 / 4.
+    assert gone.mean() == pytest.approx(2 / 3, abs=0.03)
+
+
+@pytest.mark.parametrize("machine", [0, 99, 300])
+@pytest.mark.parametrize("human", [0, 1000])
+def test_what_is_known_of_both_classes_lets_the_share_be_held(
+    human: int, machine: int
+) -> None:
+    score, seen = crawl(400, 400)
+    nothing = np.zeros(machine, bool)
+    seen.known += count_scores(
+        np.full(machine, WORDS),
+        suspicion(draw(True, machine, 78), nothing, nothing),
+        np.full(machine, SYNTHETIC, np.uint8),
+    )
+    seen.settled[HUMAN] = human
+    asked = estimate_truth(seen, PROFILES, None, AUTO).human_share / 2
+    truth = estimate_truth(seen, PROFILES, asked, AUTO)
+    if machine == 300 and human:
+        assert truth.human_share == pytest.approx(asked, rel=1e-9)
+        assert suspects(truth, score).any()
+    else:
+        assert truth.human_share == pytest.approx(2 * asked)
+        assert not suspects(truth, score).any()
 
 
 def test_nothing_goes_where_it_is_to_be_kept() -> None:

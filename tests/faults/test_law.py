@@ -261,7 +261,7 @@ def cases(
         "marked_human": draw(st.sampled_from(("keep", "drop", "reclassify"))),
         "early_synthetic": draw(st.sampled_from(("keep", "drop", "reclassify"))),
         "language_policy": draw(st.sampled_from(("declared", "drop"))),
-        "on_hidden": draw(st.sampled_from(("keep", "shrink"))),
+        "on_hidden": draw(st.sampled_from(("auto", "keep", "shrink"))),
         "max_document_bytes": draw(
             st.sampled_from((10**7,) if CORE in origins else (350, 10**7))
         ),
