@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
@@ -76,6 +77,7 @@ from synthfilter.reference import drop_shared_ngrams
 from synthfilter.reporting import Publication, read_sketches, tell_maker
 from synthfilter.reuse import (
     ReuseRules,
+    claim_near_uses,
     drop_near_uses,
     settle_and_mark,
 )
@@ -409,6 +411,17 @@ class Build(
         if self.near_duplicates is not None:
             blocks = found | "KeyCandidates" >> beam.Map(key_block)
             if self.ledger is not None:
+                parts = 1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES
+                settled = claim_near_uses(
+                    settled,
+                    blocks,
+                    identity,
+                    self.signatures_path(),
+                    self.near_duplicates,
+                    self.origin_rules(),
+                    self.settling_near(),
+                    parts,
+                )
                 # First, so that a near copy names a document that stays.
                 settled = drop_near_uses(
                     settled,
@@ -417,7 +430,7 @@ class Build(
                     self.signatures_path(),
                     self.near_duplicates,
                     self.reuse_rules(),
-                    1 + sum(file.bytes for file in inputs) // _LEDGER_BYTES,
+                    parts,
                 )
             settled, capped = drop_near_copies(
                 settled,
@@ -479,6 +492,15 @@ class Build(
             keep=self.keep,
             grouping=self.grouping(),
             seed=self.seed,
+        )
+
+    def settling_near(self) -> Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch]:
+        """Returns `texts.settle_near` with the options of the build."""
+        return functools.partial(
+            texts.settle_near,
+            rules=self.origin_rules(),
+            keep=self.keep,
+            grouping=self.grouping(),
         )
 
     def reuse_rules(self) -> ReuseRules:

@@ -5,7 +5,7 @@ The same functions as in a build, on all facts as one block; nothing is written.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -45,7 +45,10 @@ from synthfilter.reuse import (
     Texts,
     add_evidence,
     capped_by_block,
+    claim_near,
+    find_near_synthetic,
     find_near_uses,
+    human_by_block,
     look_up,
     mark_used,
     sign_documents,
@@ -279,30 +282,44 @@ class Replay:
             self._texts = look_up(judged, self._identity.ledger, span)
         return self._texts
 
-    def drop_near_uses(
+    def compare_with_ledger(
         self, settled: pa.RecordBatch, similarity: float
     ) -> pa.RecordBatch:
-        """Returns the `schema.DECIDED` rows without near copies of what was used.
+        """Returns the `schema.DECIDED` rows as near copies in the ledger have them.
+
+        Those of synthetic text are synthetic, and those of what was used may be out.
 
         Args:
           settled: `schema.DECIDED` rows, exact copies settled.
           similarity: Least similarity of near copies.
         """
-        if self._identity.ledger is None or self._lineage is None:
+        if self._identity.ledger is None:
             return settled
-        rules = self._build.reuse_rules()
-        signed = [
-            part
-            for _, where in capped_by_block(settled, rules.cap_human)
-            for element in self.corpus.by_block(where)
-            for _, part in sign_documents(
-                element, self.corpus.named, self._build.signatures_path(), 1
-            )
-        ]
+        build = self._build
+        signed = self._sign(human_by_block(settled, build.origin_rules()))
+        if signed:
+            known = find_near_synthetic((0, signed), self._identity, similarity)
+            settled = claim_near(settled, [known], build.settling_near())
+        if self._lineage is None:
+            return settled
+        rules = build.reuse_rules()
+        signed = self._sign(capped_by_block(settled, rules.cap_human))
         if not signed:
             return settled
         used = find_near_uses((0, signed), self._identity, similarity, rules)
         return mark_dropped(settled, [used])
+
+    def _sign(
+        self, wanted: Iterable[tuple[int, pa.RecordBatch]]
+    ) -> list[pa.RecordBatch]:
+        """Returns the documents with their signatures."""
+        where, named = self._build.signatures_path(), self.corpus.named
+        return [
+            part
+            for _, rows in wanted
+            for element in self.corpus.by_block(rows)
+            for _, part in sign_documents(element, named, where, 1)
+        ]
 
     def mix(self, settled: pa.RecordBatch) -> Outcome:
         """Returns what the mixture makes of documents that copies left.

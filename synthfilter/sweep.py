@@ -339,7 +339,7 @@ def _try(
 ) -> Outcome | str:
     """Returns what comes of a setting, or why a build would refuse it."""
     if setting.similarity is not None and near is not None:
-        settled = replay.drop_near_uses(settled, setting.similarity)
+        settled = replay.compare_with_ledger(settled, setting.similarity)
         settled, _ = near.drop(settled, setting.similarity)
     try:
         return replay.mix(settled)

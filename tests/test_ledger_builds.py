@@ -442,3 +442,96 @@ def test_what_cannot_be_registered_is_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert not (folder / "ledger").exists()
+
+
+def changed(text: str) -> str:
+    """The text with its last word replaced."""
+    return f"{text.rpartition(' ')[0]} otherwise"
+
+
+def crawl_near(folder: Path, output: str, *options: str) -> dict[str, dict[str, Any]]:
+    """Builds from a crawl with near copies of texts 100 to 103, some of them known."""
+    near = [changed(prose(100 + i)) for i in range(4)]
+    write(
+        folder / "n.jsonl",
+        [
+            {"id": "near", "text": near[0]},
+            {"id": "again", "text": near[0]},
+            {"id": "dated", "text": near[1], "created": "2019-05-01"},
+            {"id": "new", "text": prose(500)},
+        ],
+    )
+    write(folder / "told.jsonl", [{"id": "told", "text": near[2]}])
+    arguments = ["--human", f"{folder}/told.jsonl", "--unknown", f"{folder}/n.jsonl"]
+    arguments += ["--output", f"{folder}/{output}", "--ledger", f"{folder}/ledger"]
+    arguments += ["--threshold", "1", "--quiet", *options]
+    assert main(["build", *arguments]) == 0
+    rows = rows_of(folder / output, "data") + rows_of(folder / output, "rejected")
+    return {row["id"]: row for row in rows}
+
+
+def test_near_copies_of_registered_text_are_synthetic(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generated(folder)
+    add(folder)
+    rows = crawl_near(folder, "out1", "--near-duplicates", "0.8")
+    said = {name: (row["origin"], row["origin_evidence"]) for name, row in rows.items()}
+    assert said == {
+        "near": ("synthetic", "near_ledger=synthetic"),
+        "again": ("synthetic", "near_ledger=synthetic"),
+        "told": ("synthetic", "near_ledger=synthetic declared=human"),
+        # What is older than its near copy is not made of it.
+        "dated": ("human", "date=human"),
+        "new": ("human", "detector=human"),
+    }
+    reasons = {name: row.get("reason") for name, row in rows.items()}
+    assert sorted(reasons[name] or "" for name in ("near", "again")) == [
+        "",
+        "exact_copy",
+    ]
+    books = read_manifest(f"{folder}/out1")["books"]["by_declared_origin"]
+    assert books["human"]["kept"]["synthetic"]["docs"] == 1
+    capsys.readouterr()
+    assert main(["explain", f"{folder}/out1", "told"]) == 0
+    assert "the ledger, which has a near copy from earlier" in capsys.readouterr().out
+    kept = crawl_near(
+        folder, "out2", "--near-duplicates", "0.8", "--marked-human", "keep"
+    )
+    assert kept["told"]["origin"] == "human"
+    dropped = crawl_near(
+        folder, "out3", "--near-duplicates", "0.8", "--marked-human", "drop"
+    )
+    assert dropped["told"]["reason"] == "conflict"
+
+
+def test_without_a_near_copy_option_only_the_same_text_is_known(folder: Path) -> None:
+    generated(folder)
+    add(folder)
+    rows = crawl_near(folder, "out")
+    assert {row["origin"] for row in rows.values()} == {"human"}
+
+
+def test_near_copies_of_known_text_are_those_of_any_blocks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated(folder)
+    add(folder)
+    crawl_near(folder, "out1", "--near-duplicates", "0.8")
+    monkeypatch.setattr("synthfilter.build._LEDGER_BYTES", 200)
+    monkeypatch.setattr("synthfilter.build._PARTITION_BYTES", 500)
+    crawl_near(folder, "out2", "--near-duplicates", "0.8", "--workers", "2")
+    digests = {
+        read_manifest(f"{folder}/{name}")["content_digest"] for name in ("out1", "out2")
+    }
+    assert len(digests) == 1
+
+
+def test_near_copies_of_known_text_follow_the_rules_of_synthetic_text(
+    folder: Path,
+) -> None:
+    run(folder, "out1")
+    options = ("--near-duplicates", "0.8", "--max-uses", "1", "--seed", "3")
+    rows = crawl_near(folder, "out2", *options)
+    assert rows["told"]["reason"] == "used_before"
+    assert rows["dated"].get("reason") is None

@@ -98,7 +98,8 @@ class Evidence(enum.IntEnum):
     URL = 5
     LEDGER = 6  # an earlier build or registration holds the text as synthetic
     DATE = 7
-    DETECTOR = 8
+    NEAR_LEDGER = 8  # the same of a near copy of the text
+    DETECTOR = 9
 
 
 class Says(enum.IntEnum):

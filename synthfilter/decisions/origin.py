@@ -34,6 +34,7 @@ INHERENT = (
     Evidence.URL,
     Evidence.LEDGER,
     Evidence.DATE,
+    Evidence.NEAR_LEDGER,
 )
 
 

@@ -9,12 +9,18 @@ import numpy as np
 import pyarrow as pa
 
 from synthfilter.core import schema
-from synthfilter.core.batches import column, concat_batches, split_by_key
+from synthfilter.core.batches import (
+    column,
+    concat_batches,
+    split_by_key,
+    with_values,
+)
+from synthfilter.core.claims import claim_of, with_claim
 from synthfilter.core.hashing import mix, order_hash
-from synthfilter.core.schema import Origin, Reason
+from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.core.uses import partition_of_hash
 from synthfilter.decisions.copies import find_exact_copies, rank_origins
-from synthfilter.decisions.groups import Grouping, settle_groups
+from synthfilter.decisions.groups import PLAIN, Grouping, settle_groups
 from synthfilter.decisions.origin import (
     FIXED,
     UNSETTLED,
@@ -103,6 +109,80 @@ def settle_origins(
     return pa.RecordBatch.from_arrays(
         [pa.array(value[name]) for name in schema.JUDGED.names], schema=schema.JUDGED
     )
+
+
+def settle_near(
+    decided: pa.RecordBatch,
+    near: np.ndarray,
+    rules: OriginRules,
+    keep: Sequence[str],
+    grouping: Grouping,
+) -> pa.RecordBatch:
+    """Returns `schema.DECIDED` rows with origins as near copies in a ledger have them.
+
+    Args:
+      decided: Rows, exact copies settled.
+      near: Which are near copies of text that a ledger holds as synthetic.
+      rules: What conflicts and scores do.
+      keep: Which of several copies stays.
+      grouping: How the mixture tells documents apart.
+    """
+    rows = np.flatnonzero(near & _takes_near(decided))
+    if not len(rows):
+        return decided
+    value = {name: column(decided, name)[rows] for name in schema.DECIDED.names}
+    declared = value[schema.DECLARED]
+    found = settle(
+        declared, _claim_near(value[schema.CLAIMS]), value[schema.REASON], rules
+    )
+    # What is in no category was in the group of its origin.
+    category = value[schema.GROUP]
+    category = np.where(category < len(PLAIN.names), schema.NO_GROUP, category)
+    changed = {
+        schema.ORIGIN: found.origin,
+        schema.CLAIMS: found.claims,
+        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin),
+        schema.SUSPICION: unask(value[schema.SUSPICION], ~found.open),
+        **settle_groups(
+            category.astype(np.uint8),
+            value[schema.FRESH],
+            declared,
+            found.origin,
+            found.reason,
+            grouping,
+        ),
+    }
+    return with_values(decided, rows, changed)
+
+
+def may_be_near(decided: pa.RecordBatch, rules: OriginRules) -> np.ndarray:
+    """Returns which `schema.DECIDED` rows near copies in a ledger would make synthetic.
+
+    Args:
+      decided: Rows, exact copies settled.
+      rules: What conflicts and scores do.
+    """
+    declared, reason = (
+        column(decided, name) for name in (schema.DECLARED, schema.REASON)
+    )
+    claims = _claim_near(column(decided, schema.CLAIMS))
+    found = settle(declared, claims, reason, rules)
+    human = column(decided, schema.ORIGIN) == Origin.HUMAN
+    changed = (found.origin != Origin.HUMAN) | (found.reason != reason)
+    return human & changed & (reason == Reason.KEPT) & _takes_near(decided)
+
+
+def _takes_near(decided: pa.RecordBatch) -> np.ndarray:
+    return ~np.isin(column(decided, schema.DECLARED), FIXED)
+
+
+def _claim_near(claims: np.ndarray) -> np.ndarray:
+    """Returns the claims of near copies of text that a ledger holds as synthetic."""
+    # That the detector is silent counts where nothing else is said.
+    silent = claim_of(claims, Evidence.DETECTOR) == Says.HUMAN
+    cleared = with_claim(claims, Evidence.DETECTOR, Says.NOTHING)
+    claims = np.where(silent, cleared, claims)
+    return with_claim(claims, Evidence.NEAR_LEDGER, Says.SYNTHETIC)
 
 
 def settle_copies(batches: Iterable[pa.RecordBatch], seed: int) -> pa.RecordBatch:

@@ -23,6 +23,7 @@ _EVIDENCE_TEXTS = {
     "producer": "columns that producers of machine text write",
     "url": "the lists of addresses",
     "ledger": "the ledger, which has it from earlier",
+    "near_ledger": "the ledger, which has a near copy from earlier",
     "date": "its date, before human_before",
     "detector": "its score",
 }
