@@ -379,9 +379,17 @@ def test_a_shortage_shrinks_fails_or_repeats(corpus: Path) -> None:
 
 def test_an_empty_set_is_an_error_not_a_folder(tmp_path: Path) -> None:
     write_parquet(tmp_path / "synthetic/s.parquet", ["one", "two"])
-    with pytest.raises(ShortageError, match="the set would be empty"):
+    with pytest.raises(ShortageError, match=r"would be empty.* copies \(2 read\);"):
         build(tmp_path, synthetic_fraction=0.3)
     assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_an_empty_set_says_what_became_of_the_documents(tmp_path: Path) -> None:
+    (tmp_path / "human").mkdir()
+    (tmp_path / "human/h.jsonl").write_text('no json\n{"text": " "}\nnor this\n')
+    said = r"copies \(3 read: 2 dead_letter, 1 unusable_empty\);"
+    with pytest.raises(ShortageError, match=said):
+        build(tmp_path)
 
 
 def test_a_size_below_every_document_is_an_error_too(tmp_path: Path) -> None:

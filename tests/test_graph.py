@@ -35,9 +35,11 @@ SMALL = {
 }
 BATCHES = {
     "SamePart",
+    "SamePartForOrigin",
     "SameIdentity",
     "SameContent",
     "SameBlockForLedger",
+    "SameBlockForOrigin",
     "SameBlock",
     "SameBand",
     "SameCell",
@@ -47,6 +49,7 @@ BATCHES = {
 # By the number of the side input.
 PAIRS = {"GroupPairs 0", "Resolve 0"}
 BATCHES_FOR_ALL = {
+    "ClaimNearUses 0",
     "DropNearCopies 0",
     "DropNearUses 0",
     "FindLineage 0",

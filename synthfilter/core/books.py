@@ -11,6 +11,8 @@ from synthfilter.core.schema import (
     Reason,
 )
 
+# Reasons that are told where nothing is left.
+_MOST_TOLD = 3
 _SHAPE = (len(Origin), len(Origin), len(Reason), len(UNITS))
 
 
@@ -49,6 +51,16 @@ def kept(books: np.ndarray, unit: str) -> tuple[int, int]:
     """Returns the human and the synthetic weight that is (still) in, in a unit."""
     totals = books[:, :, Reason.KEPT, UNITS.index(unit)].sum(axis=0)
     return int(totals[Origin.HUMAN]), int(totals[Origin.SYNTHETIC])
+
+
+def tell_losses(books: np.ndarray) -> str:
+    """Returns how many documents there were, and for what most were left out."""
+    by_reason = books[..., UNITS.index("docs")].sum(axis=(0, 1))
+    read = int(by_reason.sum())
+    by_reason[Reason.KEPT] = 0
+    most = np.argsort(-by_reason, kind="stable")[:_MOST_TOLD].tolist()
+    said = [f"{by_reason[r]:,} {REASON_NAMES[r]}" for r in most if by_reason[r]]
+    return f"{read:,} read" + (f": {', '.join(said)}" if said else "")
 
 
 def check(books: np.ndarray, rows_read: int) -> None:

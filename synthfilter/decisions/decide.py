@@ -212,7 +212,8 @@ def plan_mixture(
         have = f"{', '.join(most)} and {last}" if most else last
         raise ShortageError(
             f"the set would be empty{cause}: {have} {rules.unit} are left after "
-            "filters and copies; see the shares and filters asked for"
+            f"filters and copies ({books.tell_losses(summary.books)}); see the shares "
+            "and filters asked for"
         )
     choice = cells.settle_choice(summary.weights, available, targets.weight, targets.up)
     return MixturePlan(targets, choice, rules.unit, weighted)
