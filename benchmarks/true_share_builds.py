@@ -106,6 +106,11 @@ class Made(NamedTuple):
         """How far the true share is from the one asked for."""
         return abs(self.true - ASKED)
 
+    @property
+    def over(self) -> float:
+        """By how much the true share exceeds the one asked for."""
+        return max(self.true - ASKED, 0.0)
+
 
 def save_scores(table: pa.Table, scored: Scored, path: Path) -> None:
     """Writes the score of each text, by its content hash."""
@@ -219,14 +224,14 @@ def show(made: list[Made]) -> list[str]:
                 "| planted",
                 *(f"true share, {way}" for way in names),
                 *(f"mean miss, {way}" for way in names),
+                *(f"mean excess, {way}" for way in names),
                 "estimated is nearer than declared",
-                "held is nearer than estimated",
                 "human text lost, held",
                 "interval holds, estimated",
                 "refused |",
             ]
         ),
-        "|---" * 12 + "|",
+        "|---" * 14 + "|",
     ]
     for share in (*SHARES, None):
         mine = [each for each in made if share in (None, each.planted)]
@@ -236,20 +241,20 @@ def show(made: list[Made]) -> list[str]:
         whole = [case for case in cases if not any(each.code for each in case)]
         means = [
             float(np.mean([getattr(case[at], name) for case in whole]))
-            for name in ("true", "miss")
+            for name in ("true", "miss", "over")
             for at in range(len(names))
         ]
         lost = np.mean([case[names.index(HELD)].lost for case in whole])
-        near = [
-            f"{sum(case[at + 1].miss <= case[at].miss for case in whole)}"
-            for at in range(len(names) - 1)
-        ]
         estimated = [case[names.index(ESTIMATED)] for case in whole]
+        nearer = sum(
+            one.miss <= case[names.index(DECLARED)].miss
+            for one, case in zip(estimated, whole, strict=True)
+        )
         holds = sum(e.told["low"] <= e.true <= e.told["high"] for e in estimated)
         cells = [
             "all" if share is None else f"{share:.0%}",
             *(f"{value:.1%}" for value in means),
-            *(f"{number} of {len(whole)}" for number in near),
+            f"{nearer} of {len(whole)}",
             f"{lost:.1%}",
             f"{holds} of {len(whole)}",
             str(len(cases) - len(whole)),
