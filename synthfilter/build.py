@@ -422,16 +422,17 @@ class Build(
                     self.settling_near(),
                     parts,
                 )
-                # First, so that a near copy names a document that stays.
-                settled = drop_near_uses(
-                    settled,
-                    blocks,
-                    identity,
-                    self.signatures_path(),
-                    self.near_duplicates,
-                    self.reuse_rules(),
-                    parts,
-                )
+                if self.reuse_rules().limited:
+                    # First, so that a near copy names a document that stays.
+                    settled = drop_near_uses(
+                        settled,
+                        blocks,
+                        identity,
+                        self.signatures_path(),
+                        self.near_duplicates,
+                        self.reuse_rules(),
+                        parts,
+                    )
             settled, capped = drop_near_copies(
                 settled,
                 blocks,

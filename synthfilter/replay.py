@@ -193,8 +193,7 @@ class Replay:
         self._texts: Optional[Texts] = None
         self.known = self._find_known()
         self._lineage: Optional[Lineage] = None
-        rules = self._build.reuse_rules()
-        if rules.max_uses is not None or rules.max_generation is not None:
+        if self._build.reuse_rules().limited:
             self._lineage = _find_lineage(annotated, identity)
 
     def _find_known(self) -> Known:

@@ -29,11 +29,11 @@ from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.core.uses import (
     FACTS_OF_USE,
     SIGNATURE,
-    are_synthetic,
     hash_halves,
     hashes_of_partition,
     store_signatures,
     stored_signatures,
+    tell_of_near_copies,
 )
 from synthfilter.decisions import near_uses, reuse, texts
 from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
@@ -70,6 +70,11 @@ class ReuseRules:
     max_generation: Optional[int]
     cap_human: bool
     unknown_generation: str
+
+    @property
+    def limited(self) -> bool:
+        """Returns whether earlier use leaves anything out."""
+        return self.max_uses is not None or self.max_generation is not None
 
     def apply(
         self, origin: np.ndarray, uses: Uses, generation: np.ma.MaskedArray
@@ -394,7 +399,7 @@ def match_ledger(
       identity: Which build this is, with the ledger as it sees it.
       threshold: Similarity for which bands are cut.
       least: Least estimated similarity of near copies.
-      synthetic: Whether only rows that say synthetic matter.
+      synthetic: Whether only rows matter that say that near copies are synthetic.
     """
     if identity.ledger is None:
         return
@@ -405,7 +410,7 @@ def match_ledger(
     among.add(keys)
     used = read_uses(identity.ledger, (*FACTS_OF_USE, SIGNATURE))
     if synthetic:
-        used = (rows.filter(pa.array(are_synthetic(rows))) for rows in used)
+        used = (rows.filter(pa.array(tell_of_near_copies(rows))) for rows in used)
     likely = near_uses.gather_likely(near_uses.likely_rows(used, among, bands))
     if likely is None:
         return

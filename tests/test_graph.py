@@ -68,6 +68,7 @@ def a_build(folder: Path, **options: Any) -> sf.Build:
         human=[str(folder / "h.parquet")],
         near_duplicates=0.8,
         ledger=str(folder / "ledger"),
+        max_uses=2,
         **options,
     )
 

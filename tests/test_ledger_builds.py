@@ -449,7 +449,9 @@ def changed(text: str) -> str:
     return f"{text.rpartition(' ')[0]} otherwise"
 
 
-def crawl_near(folder: Path, output: str, *options: str) -> dict[str, dict[str, Any]]:
+def crawl_near(
+    folder: Path, output: str, *options: str, told: str | None = None
+) -> dict[str, dict[str, Any]]:
     """Builds from a crawl with near copies of texts 100 to 103, some of them known."""
     near = [changed(prose(100 + i)) for i in range(4)]
     write(
@@ -461,7 +463,7 @@ def crawl_near(folder: Path, output: str, *options: str) -> dict[str, dict[str, 
             {"id": "new", "text": prose(500)},
         ],
     )
-    write(folder / "told.jsonl", [{"id": "told", "text": near[2]}])
+    write(folder / "told.jsonl", [{"id": "told", "text": told or near[2]}])
     arguments = ["--human", f"{folder}/told.jsonl", "--unknown", f"{folder}/n.jsonl"]
     arguments += ["--output", f"{folder}/{output}", "--ledger", f"{folder}/ledger"]
     arguments += ["--threshold", "1", "--quiet", *options]
@@ -525,6 +527,23 @@ def test_near_copies_of_known_text_are_those_of_any_blocks(
         read_manifest(f"{folder}/{name}")["content_digest"] for name in ("out1", "out2")
     }
     assert len(digests) == 1
+
+
+def test_what_is_near_to_a_near_copy_is_not_known_by_it(folder: Path) -> None:
+    generated(folder)
+    add(folder)
+    near = ("--near-duplicates", "0.8")
+    assert crawl_near(folder, "out1", *near)["told"]["origin"] == "synthetic"
+    # The set that had the near copy is in the ledger; the registration is not any more.
+    rows = "\n".join(ledger_rows(folder / "ledger"))
+    (name,) = set(re.findall(r"generated-[0-9a-f]{16}", rows))
+    known = ["--ledger", f"{folder}/ledger"]
+    assert main(["ledger", "forget", "--build", name, *known]) == 0
+    further = f"{changed(prose(102))} words"
+    rows = crawl_near(folder, "out2", *near, "--seed", "2", told=further)
+    assert rows["told"]["origin"] == "human"
+    # The near copy itself is the same text again.
+    assert rows["near"]["origin_evidence"] == "ledger=synthetic"
 
 
 def test_near_copies_of_known_text_follow_the_rules_of_synthetic_text(

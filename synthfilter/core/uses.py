@@ -49,6 +49,7 @@ REGISTERED = "generated-"
 
 _SYNTHETIC = schema.ORIGIN_NAMES[schema.Origin.SYNTHETIC]
 _DETECTOR = schema.EVIDENCE_NAMES[schema.Evidence.DETECTOR]
+_NEAR = schema.EVIDENCE_NAMES[schema.Evidence.NEAR_LEDGER]
 
 HASH_DIGITS = 32
 _SPACE_BITS = 32
@@ -73,6 +74,19 @@ def are_synthetic(rows: pa.RecordBatch) -> np.ndarray:
     guessed = pc.starts_with(rows.column(schema.ORIGIN_EVIDENCE), _DETECTOR)
     guessed = guessed.fill_null(False)
     return pc.and_not(synthetic, guessed).to_numpy(zero_copy_only=False)
+
+
+def tell_of_near_copies(rows: pa.RecordBatch) -> np.ndarray:
+    """Returns which rows of a ledger say that near copies of the text are synthetic.
+
+    Those that say it of the text, but where that is a near copy itself: what is near to
+    it may be far from all that a machine is known to have written.
+
+    Args:
+      rows: Have origin and origin_evidence.
+    """
+    near = pc.starts_with(rows.column(schema.ORIGIN_EVIDENCE), f"{_NEAR}=")
+    return are_synthetic(rows) & ~near.fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def hash_halves(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
