@@ -57,7 +57,9 @@ def resolve_near_copies(
     resolved, crowded = near.resolve_in_rounds(
         pairs, places(documents), threshold, crowd
     )
-    return drop_rows(documents, resolved), len(crowded)
+    order = column(documents, schema.ORDER)[resolved.dropped]
+    kept = documents.take(pa.array(resolved.kept))
+    return drop_rows(order, kept, resolved.similarity), len(crowded)
 
 
 class Crowd(near.Search):

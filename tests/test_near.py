@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthfilter import annotate, build, near, near_groups, near_rounds
+from synthfilter import annotate, build, near, near_bands, near_groups, near_rounds
 from synthfilter.core import schema
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.schema import RANK_OTHERS, Origin, Reason
@@ -381,13 +381,13 @@ def test_documents_are_known_by_the_bands_that_others_have_too(tmp_path: Path) -
     where = [{"row": row, "order": 100 + row, "rank": row} for row in (4, 3, 1, 0)]
     batches = [pa.RecordBatch.from_pylist([row], schema=near._WHERE) for row in where]
     cut = ({7: block_of(5)}, lambda _: path, Bands(16, 7))
-    found, keys = near.cut_bands((7, batches), *cut)
+    found, keys = near_bands.cut_bands((7, batches), *cut)
     assert found.column("row").to_pylist() == [4, 1, 0]
     assert (keys == band_keys(signed, cut[2])[[4, 1, 0]]).all()
     sketch = RepeatedKeys(1000)
     sketch.add(keys)
-    repeated = near.merge_sketches(None, [sketch])
-    split = dict(near.split_bands((7, batches), *cut, repeated, 3))
+    repeated = near_bands.merge_sketches(None, [sketch])
+    split = dict(near_bands.split_bands((7, batches), *cut, repeated, 3))
     rows = concat_batches(split.values()).to_pylist()
     # Texts 4 and 1 are the same.
     assert {(row["key"], row["order"], row["rank"]) for row in rows} == {
