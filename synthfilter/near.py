@@ -4,8 +4,8 @@
 
 Signatures come from sidecars. Only documents that share a band with another are read
 again. What is near the best of a crowd goes before any pairs are sought
-(`near_crowds`). Pairs are compared in many places (`near_groups`), and decided in one
-(`near_rounds`).
+(`near_crowds`). Pairs (`near_pairs`) are compared in many places
+(`near_groups`), and decided in one (`near_rounds`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,15 +37,13 @@ from synthfilter.near_bands import (
 )
 from synthfilter.near_crowds import drop_followers, leave_out
 from synthfilter.near_groups import (
-    FIRST,
-    SECOND,
     Compared,
     compare_cell,
     gather_read,
-    group_pairs,
     read_candidates,
     read_hubs,
 )
+from synthfilter.near_pairs import Found, group_pairs, pair_batches
 from synthfilter.near_rounds import resolve_near_copies
 
 _WHERE = pa.schema(
@@ -159,9 +157,7 @@ def left_by_block(
     yield from split_by_key(left.select(names), column(left, schema.BLOCK))
 
 
-def find_pairs(
-    element: tuple[int, Iterable[pa.RecordBatch]],
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def find_pairs(element: tuple[int, Iterable[pa.RecordBatch]]) -> Found:
     """Returns pairs of the documents that share a band, and those not in all pairs."""
     rows = concat_batches(element[1])
     found = near.candidate_pairs(
@@ -171,10 +167,3 @@ def find_pairs(
         column(rows, schema.RANK),
     )
     return pair_batches(found)
-
-
-def pair_batches(found: near.Candidates) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Returns pairs and crowded documents as batches."""
-    pairs = {FIRST: found.pairs[:, 0], SECOND: found.pairs[:, 1]}
-    crowded = {schema.ORDER: found.crowded}
-    return pa.RecordBatch.from_pydict(pairs), pa.RecordBatch.from_pydict(crowded)

@@ -18,13 +18,13 @@ from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_signatures
 from synthfilter.near_groups import (
     NOTHING_COMPARED,
-    Groups,
     each_once,
     gather_read,
     read_shingles,
     shingles_of,
     split_pairs,
 )
+from synthfilter.near_pairs import Groups
 
 _MINE = "mine"
 
