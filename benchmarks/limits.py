@@ -219,7 +219,14 @@ class BuildOfFacts(Build):
         return root | "Blocks" >> beam.Create(blocks)
 
     def _write(
-        self, chosen: Any, found: Any, layout: Any, detector: Any, *_: Any
+        self,
+        chosen: Any,
+        found: Any,
+        layout: Any,
+        letters: Any,
+        target: Any,
+        detector: Any,
+        *_: Any,
     ) -> Any:
         """Counts shards instead of writing them."""
         blocks = AsDict(found | "KeyBlocks" >> beam.Map(key_block))

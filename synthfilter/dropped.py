@@ -12,7 +12,6 @@ from synthfilter.core import schema
 from synthfilter.core.batches import column, concat_batches, with_values
 from synthfilter.core.hashing import find_sorted, mix
 from synthfilter.core.schema import Reason
-from synthfilter.decisions import near
 
 DROPPED = pa.schema(
     [
@@ -49,26 +48,27 @@ def places(read: pa.RecordBatch) -> np.ndarray:
     return place
 
 
-def drop_rows(read: pa.RecordBatch, found: near.Resolution) -> pa.RecordBatch:
+def drop_rows(
+    order: np.ndarray, kept: pa.RecordBatch, similarity: np.ndarray
+) -> pa.RecordBatch:
     """Returns the `DROPPED` rows of documents.
 
     Args:
-      read: Order, rank and content hash of each.
-      found: Which of them go, and for which.
+      order: Of each.
+      kept: Rank and content hash of what each goes for.
+      similarity: Of the two.
     """
-    order, rank = column(read, schema.ORDER), column(read, schema.RANK)
-    reference = rank < schema.RANK_CORE
-    reason = np.where(
-        reference[found.kept], Reason.REFERENCE_COPY, Reason.NEAR_COPY
-    ).astype(np.uint8)
+    reference = column(kept, schema.RANK) < schema.RANK_CORE
     values = {
-        schema.ORDER: order[found.dropped],
-        schema.REASON: reason,
-        schema.MATCH_HI: column(read, schema.CONTENT_HI)[found.kept],
-        schema.MATCH_LO: column(read, schema.CONTENT_LO)[found.kept],
-        schema.SIMILARITY: found.similarity.astype(np.float32),
-        schema.MATCH_BUILD: np.zeros(len(reason), np.uint64),
-        schema.USES: np.zeros(len(reason), np.int32),
+        schema.ORDER: order,
+        schema.REASON: np.where(
+            reference, Reason.REFERENCE_COPY, Reason.NEAR_COPY
+        ).astype(np.uint8),
+        schema.MATCH_HI: kept.column(schema.CONTENT_HI),
+        schema.MATCH_LO: kept.column(schema.CONTENT_LO),
+        schema.SIMILARITY: similarity.astype(np.float32),
+        schema.MATCH_BUILD: np.zeros(len(order), np.uint64),
+        schema.USES: np.zeros(len(order), np.int32),
     }
     return pa.RecordBatch.from_pydict(values, schema=DROPPED)
 

@@ -3,21 +3,17 @@
     rows by block -> bands of signatures -> pairs -> shingles -> alike -> dropped
 
 Signatures come from sidecars. Only documents that share a band with another are read
-again. Pairs are compared in many places (`near_groups`), and decided in one
-(`near_rounds`).
+again. What is near the best of a crowd goes before any pairs are sought
+(`near_crowds`). Pairs (`near_pairs`) are compared in many places
+(`near_groups`), and decided in one (`near_rounds`).
 """
 
-import copy
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Optional
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsDict, AsIter, AsSingleton
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
 from synthfilter.core import schema
 from synthfilter.core.batches import (
@@ -28,24 +24,27 @@ from synthfilter.core.batches import (
 )
 from synthfilter.core.schema import Reason
 from synthfilter.decisions import near
-from synthfilter.decisions.minhash import Bands, band_keys, choose_bands
-from synthfilter.decisions.repeated import RepeatedKeys
+from synthfilter.decisions.minhash import choose_bands
 from synthfilter.dropped import mark_dropped
 from synthfilter.inputs.blocks import Block
-from synthfilter.inputs.sidecars import load_signatures
+from synthfilter.near_bands import (
+    KEY,
+    SAMPLE,
+    CountBands,
+    find_crowds,
+    merge_sketches,
+    split_bands,
+)
+from synthfilter.near_crowds import drop_followers, leave_out
 from synthfilter.near_groups import (
-    FIRST,
-    SECOND,
     Compared,
     compare_cell,
     gather_read,
-    group_pairs,
     read_candidates,
     read_hubs,
 )
+from synthfilter.near_pairs import Found, group_pairs, pair_batches
 from synthfilter.near_rounds import resolve_near_copies
-
-KEY = "key"
 
 _WHERE = pa.schema(
     [(schema.ROW, pa.int32()), (schema.ORDER, pa.uint64()), (schema.RANK, pa.uint64())]
@@ -82,13 +81,24 @@ def drop_near_copies(
         | "LeftByBlock" >> beam.FlatMap(left_by_block).with_output_types(Keyed)
         | "SameBlock" >> beam.GroupByKey()
     )
-    sketches = by_block | "CountBands" >> beam.ParDo(
+    sketches, sample = by_block | "CountBands" >> beam.ParDo(
         CountBands(signatures_path, bands, expected * bands.bands), AsDict(blocks)
-    )
+    ).with_outputs(SAMPLE, main=KEY)
     start = by_block.pipeline | "NearCopies" >> beam.Create([None])
     repeated = start | "RepeatedBands" >> beam.Map(merge_sketches, AsIter(sketches))
+    followers = drop_followers(
+        by_block,
+        blocks,
+        signatures_path,
+        bands,
+        start | "FindCrowds" >> beam.Map(find_crowds, AsIter(sample)),
+        threshold,
+        shingle_words,
+        beats,
+    )
     pairs = (
         by_block
+        | "LeaveFollowers" >> beam.Map(leave_out, AsSingleton(followers))
         | "SplitBands"
         >> beam.FlatMap(
             split_bands,
@@ -130,7 +140,10 @@ def drop_near_copies(
         threshold,
         shingle_words,
     )
-    dropped = resolved | "Dropped" >> beam.Map(lambda found: found[0])
+    dropped = (
+        followers,
+        resolved | "Dropped" >> beam.Map(lambda found: found[0]),
+    ) | "AllDropped" >> beam.Flatten()
     marked = settled | "DropNearCopies" >> beam.Map(mark_dropped, AsIter(dropped))
     return marked, resolved | "CountApart" >> beam.Map(lambda found: found[1])
 
@@ -144,95 +157,7 @@ def left_by_block(
     yield from split_by_key(left.select(names), column(left, schema.BLOCK))
 
 
-class CountBands(beam.DoFn):
-    """Yields one `RepeatedKeys` of the band keys of all blocks of a bundle.
-
-    A combiner would do the same; but some runners carry every key to it.
-
-    Args:
-      signatures_path: Where the signatures of a block are.
-      bands: How they are cut.
-      expected: How many keys there are, about.
-    """
-
-    def __init__(
-        self, signatures_path: Callable[[Block], str], bands: Bands, expected: int
-    ) -> None:
-        """Keeps the options; the sketch starts with the bundle."""
-        self._signatures_path = signatures_path
-        self._bands = bands
-        self._expected = expected
-
-    def start_bundle(self) -> None:
-        """Starts with no key."""
-        self._sketch = RepeatedKeys(self._expected)
-
-    def process(
-        self,
-        element: tuple[int, Iterable[pa.RecordBatch]],
-        blocks: Mapping[int, Block],
-    ) -> None:
-        """Counts the keys of a block."""
-        _, keys = cut_bands(element, blocks, self._signatures_path, self._bands)
-        self._sketch.add(keys)
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        """Yields the sketch."""
-        window = GlobalWindow()
-        yield WindowedValue(self._sketch, window.max_timestamp(), (window,))
-
-
-def merge_sketches(_: None, parts: Iterable[RepeatedKeys]) -> RepeatedKeys:
-    """Returns one sketch of all that were counted."""
-    first, *more = list(parts) or [RepeatedKeys(0)]
-    # What runners hand in is theirs, and may be handed in again.
-    return functools.reduce(RepeatedKeys.merge, more, copy.deepcopy(first)).settled()
-
-
-def cut_bands(
-    element: tuple[int, Iterable[pa.RecordBatch]],
-    blocks: Mapping[int, Block],
-    signatures_path: Callable[[Block], str],
-    bands: Bands,
-) -> tuple[pa.RecordBatch, np.ndarray]:
-    """Returns the documents of one block that have words, and their band keys.
-
-    The keys are uint64 [documents, bands].
-    """
-    key, batches = element
-    where = concat_batches(batches)
-    signatures = load_signatures(signatures_path(blocks[key]))
-    mine = signatures[column(where, schema.ROW)]
-    # Without a word there is nothing to compare.
-    filled = mine.any(axis=1)
-    return where.filter(pa.array(filled)), band_keys(mine[filled], bands)
-
-
-def split_bands(
-    element: tuple[int, Iterable[pa.RecordBatch]],
-    blocks: Mapping[int, Block],
-    signatures_path: Callable[[Block], str],
-    bands: Bands,
-    repeated: RepeatedKeys,
-    partitions: int,
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yields `(partition, band keys)` of the keys that may come more than once."""
-    where, keys = cut_bands(element, blocks, signatures_path, bands)
-    rows, band = np.nonzero(repeated.may_repeat(keys))
-    again = keys[rows, band]
-    found = pa.RecordBatch.from_pydict(
-        {
-            KEY: again,
-            schema.ORDER: column(where, schema.ORDER)[rows],
-            schema.RANK: column(where, schema.RANK)[rows],
-        }
-    )
-    return split_by_key(found, (again % np.uint64(partitions)).astype(np.int64))
-
-
-def find_pairs(
-    element: tuple[int, Iterable[pa.RecordBatch]],
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def find_pairs(element: tuple[int, Iterable[pa.RecordBatch]]) -> Found:
     """Returns pairs of the documents that share a band, and those not in all pairs."""
     rows = concat_batches(element[1])
     found = near.candidate_pairs(
@@ -242,10 +167,3 @@ def find_pairs(
         column(rows, schema.RANK),
     )
     return pair_batches(found)
-
-
-def pair_batches(found: near.Candidates) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Returns pairs and crowded documents as batches."""
-    pairs = {FIRST: found.pairs[:, 0], SECOND: found.pairs[:, 1]}
-    crowded = {schema.ORDER: found.crowded}
-    return pa.RecordBatch.from_pydict(pairs), pa.RecordBatch.from_pydict(crowded)

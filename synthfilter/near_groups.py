@@ -1,36 +1,28 @@
-"""Pairs of candidates: where they are compared, and how similar they are.
+"""Pairs of candidates are compared: with hubs as they are read, others in cells.
 
-A document with very many partners, the best of a crowd, is read first and handed to all
-workers, so that the crowd is compared with it as it is read. The shingles of others
-meet in cells: parts of all pairs, of which those of one document lie together as far as
-possible. Only what is alike goes on, and of that only numbers.
+Hubs are read first and handed to all workers, so that a crowd is compared with its best
+as it is read. The shingles of others meet in cells (`near_pairs`). Only what is alike
+goes on, and of that only numbers.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Optional
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Optional
 
 import numpy as np
 import pyarrow as pa
 
 from synthfilter.core import progress, schema
 from synthfilter.core.batches import column, concat_batches, split_by_key
-from synthfilter.core.hashing import distinct, find_sorted, hash_texts
+from synthfilter.core.hashing import find_sorted, hash_texts
 from synthfilter.core.text import normalise
 from synthfilter.decisions import near
 from synthfilter.decisions.minhash import Shingles, ranges, shingle_hashes
 from synthfilter.dropped import may_drop
 from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.documents import read_documents
+from synthfilter.near_pairs import Groups
 
-MAX_PARTNERS = 1024
-"""Documents that one is paired with; with more it is a hub."""
-
-# Pairs of several partitions that are held before doubles among them go.
-_WAITING_PAIRS = 1 << 22
-
-FIRST = "first"
-SECOND = "second"
 SHINGLES = "shingles"
 PAIR = "pair"
 
@@ -61,106 +53,6 @@ NO_CELL = -1
 
 # A cell, and the `READ` and `ALIKE` rows that go there.
 Compared = tuple[int, tuple[pa.RecordBatch, pa.RecordBatch]]
-
-
-class Groups(NamedTuple):
-    """The documents that are to be compared, and with which.
-
-    Attributes:
-      order: Their places in the order, which stand for them; uint64, sorted.
-      crowded: Which of them may have candidates that they are not paired with.
-      pairs: int32 rows of `order` [pairs, 2]: those compared in cells; from
-        `with_hubs` on, by the document, a document and a hub, the largest first.
-      with_hubs: Where pairs with hubs start.
-      cell: int32, where each pair before that is compared.
-      members: Documents, as rows of `order`, and the cells that they go to, int32
-        [members, 2], sorted.
-    """
-
-    order: np.ndarray
-    crowded: np.ndarray
-    pairs: np.ndarray
-    with_hubs: int
-    cell: np.ndarray
-    members: np.ndarray
-
-    @property
-    def hubs(self) -> np.ndarray:
-        """Returns the order of the documents with very many partners."""
-        return self.order[distinct([self.pairs[self.with_hubs :, 1]])]
-
-
-def group_pairs(
-    _: None,
-    found: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]],
-    cells: int,
-) -> Groups:
-    """Returns where pairs are compared.
-
-    Args:
-      found: Pairs and crowded documents of parts of all bands; see `find_pairs`.
-      cells: In how many cells at most.
-    """
-    pairs, crowded = _merge_pairs(found)
-    order = distinct([pairs.ravel()])
-    # All workers get them, and search their columns: few bytes, side by side.
-    rows = np.searchsorted(order, pairs).astype(np.int32)
-    partners = np.bincount(rows.ravel(), minlength=len(order))
-    hub = partners > MAX_PARTNERS
-    has_hub = hub[rows].any(axis=1)
-    inside, with_hubs = rows[~has_hub], rows[has_hub]
-    turned = hub[with_hubs[:, 0]]
-    with_hubs[turned] = with_hubs[turned, ::-1]
-    document, other = with_hubs.T
-    with_hubs = with_hubs[np.lexsort([other, -partners[other], document])]
-    cell = _cells(inside, len(order), cells)
-    members = [distinct([side.astype(np.int64) * cells + cell]) for side in inside.T]
-    return Groups(
-        order,
-        find_sorted(crowded, order) >= 0,
-        np.asfortranarray(np.concatenate([inside, with_hubs])),
-        len(inside),
-        cell,
-        np.stack(np.divmod(distinct(members), cells)).astype(np.int32).T,
-    )
-
-
-def _merge_pairs(
-    found: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distinct pairs [pairs, 2] and crowded documents of all parts."""
-    crowded = np.zeros(0, np.uint64)
-    pairs, more = np.zeros((0, 2), np.uint64), list[np.ndarray]()
-    waiting = 0
-    for batch, crowd in found:
-        crowded = distinct([crowded, column(crowd, schema.ORDER)])
-        more.append(np.stack([column(batch, FIRST), column(batch, SECOND)], axis=1))
-        waiting += len(more[-1])
-        # Two documents may share bands in several partitions: those of a boilerplate
-        # in most of them.
-        if waiting > max(len(pairs), _WAITING_PAIRS):
-            pairs, more, waiting = _distinct_rows([pairs, *more]), [], 0
-    return _distinct_rows([pairs, *more]), crowded
-
-
-def _cells(pairs: np.ndarray, documents: int, cells: int) -> np.ndarray:
-    """Returns the cell of each pair: few for the pairs of any one document.
-
-    It is that of the lowest that the higher document is paired with, so that documents
-    of which each is paired with each meet in one.
-    """
-    lowest = np.arange(documents, dtype=np.int32)
-    np.minimum.at(lowest, pairs[:, 1], pairs[:, 0])
-    return lowest[pairs[:, 1]] % cells
-
-
-def _distinct_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the distinct rows of arrays with two columns, sorted."""
-    rows = np.concatenate(parts)
-    rows = rows[np.lexsort([rows[:, 1], rows[:, 0]])]
-    changed = np.ones(len(rows), bool)
-    changed[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return rows[changed]
 
 
 def read_shingles(

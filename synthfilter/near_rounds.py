@@ -18,13 +18,13 @@ from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.sidecars import load_signatures
 from synthfilter.near_groups import (
     NOTHING_COMPARED,
-    Groups,
     each_once,
     gather_read,
     read_shingles,
     shingles_of,
     split_pairs,
 )
+from synthfilter.near_pairs import Groups
 
 _MINE = "mine"
 
@@ -57,7 +57,9 @@ def resolve_near_copies(
     resolved, crowded = near.resolve_in_rounds(
         pairs, places(documents), threshold, crowd
     )
-    return drop_rows(documents, resolved), len(crowded)
+    order = column(documents, schema.ORDER)[resolved.dropped]
+    kept = documents.take(pa.array(resolved.kept))
+    return drop_rows(order, kept, resolved.similarity), len(crowded)
 
 
 class Crowd(near.Search):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from synthfilter import near as search
 from synthfilter.core import schema
 from synthfilter.core.batches import column
 from synthfilter.core.hashing import distinct, find_sorted, order_hash
@@ -28,6 +27,7 @@ from synthfilter.decisions.near import (
 from synthfilter.decisions.repeated import RepeatedKeys
 from synthfilter.dropped import drop_rows, mark_dropped, may_drop, places
 from synthfilter.inputs.blocks import Block
+from synthfilter.near_bands import KEY, cut_bands, split_bands
 from synthfilter.near_groups import gather_read, read_shingles, shingles_of
 from synthfilter.replay import Corpus
 
@@ -161,7 +161,9 @@ class NearCopies:
         crowded[apart] = True
         known = Pairs(pairs, self.similarity(pairs), pairs[:0], crowded)
         gone, left = resolve_in_rounds(known, place, similarity, crowd)
-        return mark_dropped(settled, [drop_rows(read, gone)]), len(left)
+        kept = read.take(pa.array(gone.kept))
+        dropped = drop_rows(self._order[gone.dropped], kept, gone.similarity)
+        return mark_dropped(settled, [dropped]), len(left)
 
     def _rank(self, settled: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
         """Returns which texts are still in, and the best rank of each."""
@@ -244,14 +246,12 @@ def find_candidates(
     texts = sum(part.num_rows for _, parts in where for part in parts)
     sketch = RepeatedKeys(texts * bands.bands)
     for element in where:
-        sketch.add(search.cut_bands(element, blocks, signatures_path, bands)[1])
+        sketch.add(cut_bands(element, blocks, signatures_path, bands)[1])
     sketch.settled()
     key, order = [_NONE], [_NONE]
     for element in where:
-        for _, part in search.split_bands(
-            element, blocks, signatures_path, bands, sketch, 1
-        ):
-            key.append(column(part, search.KEY))
+        for _, part in split_bands(element, blocks, signatures_path, bands, sketch, 1):
+            key.append(column(part, KEY))
             order.append(column(part, schema.ORDER))
     return part_candidates(np.concatenate(key), np.concatenate(order))
 

@@ -10,7 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthfilter import annotate, build, near, near_groups, near_rounds
+from synthfilter import (
+    annotate,
+    build,
+    near,
+    near_bands,
+    near_groups,
+    near_pairs,
+    near_rounds,
+)
 from synthfilter.core import schema
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.schema import RANK_OTHERS, Origin, Reason
@@ -324,7 +332,7 @@ def test_of_a_crowd_that_is_alike_goes_what_goes_when_all_are_compared(
     workshop.write("human/h", crowds(), 9)
     first = workshop.build("all", near_duplicates=0.7)
     monkeypatch.setattr(decisions_near, "MAX_BUCKET", bucket)
-    monkeypatch.setattr(near_groups, "MAX_PARTNERS", partners)
+    monkeypatch.setattr(near_pairs, "MAX_PARTNERS", partners)
     assert workshop.build("crowd", near_duplicates=0.7) == first
     assert first["near_copies"]["not_compared_with_all"] == 0
     assert 2 < first["books"]["kept"] < 20
@@ -381,13 +389,13 @@ def test_documents_are_known_by_the_bands_that_others_have_too(tmp_path: Path) -
     where = [{"row": row, "order": 100 + row, "rank": row} for row in (4, 3, 1, 0)]
     batches = [pa.RecordBatch.from_pylist([row], schema=near._WHERE) for row in where]
     cut = ({7: block_of(5)}, lambda _: path, Bands(16, 7))
-    found, keys = near.cut_bands((7, batches), *cut)
+    found, keys = near_bands.cut_bands((7, batches), *cut)
     assert found.column("row").to_pylist() == [4, 1, 0]
     assert (keys == band_keys(signed, cut[2])[[4, 1, 0]]).all()
     sketch = RepeatedKeys(1000)
     sketch.add(keys)
-    repeated = near.merge_sketches(None, [sketch])
-    split = dict(near.split_bands((7, batches), *cut, repeated, 3))
+    repeated = near_bands.merge_sketches(None, [sketch])
+    split = dict(near_bands.split_bands((7, batches), *cut, repeated, 3))
     rows = concat_batches(split.values()).to_pylist()
     # Texts 4 and 1 are the same.
     assert {(row["key"], row["order"], row["rank"]) for row in rows} == {
@@ -419,8 +427,8 @@ def test_what_is_dropped_depends_on_who_is_a_reference() -> None:
     ]
     pairs = np.array([(10, 11), (11, 12), (12, 91), (12, 92), (91, 92)], np.uint64)
     none = np.zeros(0, np.uint64)
-    batches = near.pair_batches(decisions_near.Candidates(pairs, none))
-    groups = near_groups.group_pairs(None, [batches], 1)
+    batches = near_pairs.pair_batches(decisions_near.Candidates(pairs, none))
+    groups = near_pairs.group_pairs(None, [batches], 1)
     read = [
         (pa.RecordBatch.from_pylist([row], schema=near_groups.READ), NO_ALIKE)
         for row in documents[::-1]

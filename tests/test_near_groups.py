@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthfilter import near_groups
+from synthfilter import near_groups, near_pairs
 from synthfilter.core.batches import concat_batches
 from synthfilter.core.schema import RANK_CORE, RANK_OTHERS, Origin
 from synthfilter.decisions.minhash import Shingles
-from synthfilter.decisions.near import true_similarity
+from synthfilter.decisions.near import Candidates, true_similarity
 from synthfilter.inputs.blocks import Block
 
 DOCUMENTS = 21
@@ -35,15 +35,13 @@ BLOCK = Block(7, "f", "f", "x", Origin.HUMAN, {}, 0, 1, DOCUMENTS, 0, 100, False
 
 def found_pairs(
     pairs: Iterable[tuple[int, int]], crowded: tuple[int, ...] = ()
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+) -> near_pairs.Found:
     ends = np.array(list(pairs), np.uint64).reshape(-1, 2)
-    return (
-        pa.RecordBatch.from_pydict({"first": ends[:, 0], "second": ends[:, 1]}),
-        pa.RecordBatch.from_pydict({"order": np.array(crowded, np.uint64)}),
-    )
+    found = Candidates(ends, np.array(crowded, np.uint64))
+    return near_pairs.pair_batches(found)
 
 
-def pairs_of(groups: near_groups.Groups) -> list[tuple[int, int]]:
+def pairs_of(groups: near_pairs.Groups) -> list[tuple[int, int]]:
     """The pairs, the lower document first, in their own order."""
     return [tuple(sorted(pair)) for pair in groups.order[groups.pairs].tolist()]
 
@@ -56,9 +54,9 @@ def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
     # Documents may share bands in several parts.
     parts = [found_pairs(pairs, (3, 5)), found_pairs(pairs[:cut], (5, 7))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_groups, "MAX_PARTNERS", partners)
-        whole = near_groups.group_pairs(None, [found_pairs(pairs, (3, 5, 7))], cells)
-        found = near_groups.group_pairs(None, iter(parts[::-1]), cells)
+        patch.setattr(near_pairs, "MAX_PARTNERS", partners)
+        whole = near_pairs.group_pairs(None, [found_pairs(pairs, (3, 5, 7))], cells)
+        found = near_pairs.group_pairs(None, iter(parts[::-1]), cells)
     for one, other in zip(found, whole, strict=True):
         assert np.array_equal(one, other)
     assert found.order.tolist() == sorted({end for pair in pairs for end in pair})
@@ -71,8 +69,8 @@ def test_groups_are_the_same_whatever_parts_the_pairs_come_in(
 @given(PAIRS, st.integers(1, 5))
 def test_only_what_has_many_partners_is_a_hub(pairs, partners) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_groups, "MAX_PARTNERS", partners)
-        found = near_groups.group_pairs(None, [found_pairs(pairs)], 3)
+        patch.setattr(near_pairs, "MAX_PARTNERS", partners)
+        found = near_pairs.group_pairs(None, [found_pairs(pairs)], 3)
     ends = [end for pair in set(pairs) for end in pair]
     many = {end for end in ends if ends.count(end) > partners}
     for place, pair in enumerate(found.order[found.pairs].tolist()):
@@ -107,7 +105,7 @@ def read_rows(
 
 
 def compared(
-    groups: near_groups.Groups, shingles: list[list[int]], rank: list[int], step: int
+    groups: near_pairs.Groups, shingles: list[list[int]], rank: list[int], step: int
 ) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """What all documents, read in steps, come to in their cells."""
 
@@ -134,8 +132,8 @@ def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
     pairs, shingles, cells, partners, step
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_groups, "MAX_PARTNERS", partners)
-        groups = near_groups.group_pairs(None, [found_pairs(pairs)], cells)
+        patch.setattr(near_pairs, "MAX_PARTNERS", partners)
+        groups = near_pairs.group_pairs(None, [found_pairs(pairs)], cells)
     # One in three is of a reference set: those are not compared with each other.
     rank = [row + (0 if row % 3 == 0 else RANK_OTHERS) for row in range(DOCUMENTS)]
     told, alike = compared(groups, shingles, rank, step + 1)
@@ -179,8 +177,8 @@ def test_what_is_alike_is_found_once_in_cells_and_by_hubs(
 def test_a_batch_may_be_compared_with_hubs_and_in_cells_to_its_last_document() -> None:
     pairs = [(0, row) for row in range(1, 10)] + [(8, 9)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_groups, "MAX_PARTNERS", 3)
-        groups = near_groups.group_pairs(None, [found_pairs(pairs)], 2)
+        patch.setattr(near_pairs, "MAX_PARTNERS", 3)
+        groups = near_pairs.group_pairs(None, [found_pairs(pairs)], 2)
     rank = [RANK_OTHERS] * DOCUMENTS
     shingles = [[1, 2]] + [[3 * row, 3 * row + 1] for row in range(1, DOCUMENTS)]
     told, alike = compared(groups, shingles, rank, step=1)
@@ -192,7 +190,7 @@ def test_pairs_of_documents_that_are_all_paired_meet_in_one_cell() -> None:
     # Two crowds that one pair ties together.
     pairs = [(a, b) for a in range(10) for b in range(a + 1, 10)]
     pairs += [(a + 10, b + 10) for a, b in pairs] + [(9, 10)]
-    found = near_groups.group_pairs(None, [found_pairs(pairs)], 7)
+    found = near_pairs.group_pairs(None, [found_pairs(pairs)], 7)
     document, cell = found.members.T
     # Only those that tie them together are in two cells.
     assert np.flatnonzero(np.bincount(document) > 1).tolist() == [9, 10]
@@ -202,9 +200,9 @@ def test_pairs_of_documents_that_are_all_paired_meet_in_one_cell() -> None:
 def test_of_what_is_compared_with_hubs_alone_no_shingles_travel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(near_groups, "MAX_PARTNERS", 3)
+    monkeypatch.setattr(near_pairs, "MAX_PARTNERS", 3)
     pairs = [(0, row) for row in range(1, 10)] + [(8, 9)]
-    groups = near_groups.group_pairs(None, [found_pairs(pairs)], 2)
+    groups = near_pairs.group_pairs(None, [found_pairs(pairs)], 2)
     # The last one is near the hub, too.
     shingles = [[1, 2, 3]] + [[row + 5] for row in range(8)] + [[1, 2, 3, 4]]
     shingles += [[]] * DOCUMENTS

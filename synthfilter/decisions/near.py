@@ -108,12 +108,24 @@ def _ranked_rows(
     change = _changes(key[order])
     # Few keys come more than once; only those are sorted in full.
     rows = order[~(change & np.append(change[1:], True))]
-    ids, member = np.unique(document[rows], return_inverse=True)
-    keys = [key[rows]] if rank is None else [rank[rows], key[rows]]
-    inside = np.lexsort([mix(ids.astype(np.uint64))[member], *keys])
-    member, key = member[inside], key[rows][inside]
-    once = _changes(key) | _changes(member)
-    return ids, member[once], key[once]
+    ids = distinct([document[rows]])
+    member = np.searchsorted(ids, document[rows])
+    by_rank = [mix(ids.astype(np.uint64))]
+    if rank is not None:
+        best = np.full(len(ids), np.iinfo(rank.dtype).max, rank.dtype)
+        np.minimum.at(best, member, rank[rows])
+        by_rank.append(best)
+    ranked = np.lexsort(by_rank)
+    place = np.empty(len(ids), np.int64)
+    place[ranked] = np.arange(len(ids))
+    # Rows of one key lie together already, so that a number says which it is; sorting
+    # numbers takes a tenth of the time of sorting by columns.
+    changed = _changes(key[rows])
+    codes = np.cumsum(changed) - 1
+    codes *= len(ids)
+    codes += place[member]
+    at, place = np.divmod(distinct([codes]), max(len(ids), 1))
+    return ids, ranked[place], key[rows][changed][at]
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from synthfilter import near_pairs
 from synthfilter.core import schema
 from synthfilter.core.schema import Reason
 from synthfilter.decisions.groups import PLAIN
@@ -20,8 +21,8 @@ from synthfilter.decisions.near import (
 )
 from synthfilter.decisions.origin import OriginRules
 from synthfilter.decisions.texts import settle_texts
-from synthfilter.near import pair_batches
-from synthfilter.near_groups import group_pairs
+from synthfilter.near_bands import CROWD
+from synthfilter.near_pairs import group_pairs, pair_batches
 
 BOILERPLATE = "please read the terms of use of this site before you go on to " * 2
 
@@ -93,13 +94,28 @@ def test_a_crowd_is_compared_with_its_best_where_it_is_read(documents: int) -> N
     assert most < 400 * documents
 
 
-def test_a_build_of_one_text_and_one_boilerplate_keeps_one_of_each(workshop) -> None:
+@pytest.mark.parametrize("documents", [600, 4000])
+def test_a_build_of_one_text_and_one_boilerplate_keeps_one_of_each(
+    workshop, monkeypatch: pytest.MonkeyPatch, documents: int
+) -> None:
     workshop.write("human/copies", ["The same text everywhere, again."] * 1000, 300)
-    texts = [f"{BOILERPLATE}n{i} of {i % 97}" for i in range(600)]
-    workshop.write("human/boilerplate", texts, 200)
+    texts = [f"{BOILERPLATE}n{i} of {i % 97}" for i in range(documents)]
+    workshop.write("human/boilerplate", texts, 500)
+    paired = []
+    group = near_pairs._merge_pairs
+
+    def spy(found: Any) -> Any:
+        paired.append(group(found))
+        return paired[-1]
+
+    monkeypatch.setattr(near_pairs, "_merge_pairs", spy)
     began = time.process_time()
     made = workshop.build(near_duplicates=0.7)
     assert made["books"]["kept"] == 2
     assert made["books"]["left_out"]["exact_copy"] == 999
-    assert made["books"]["left_out"]["near_copy"] == 599
+    assert made["books"]["left_out"]["near_copy"] == documents - 1
+    # Of a crowd nothing is paired: it is larger than `CROWD`.
+    ((order, pairs, _),) = paired
+    crowd = documents >= CROWD
+    assert (len(order), len(pairs) > 0) == ((0, False) if crowd else (600, True))
     assert time.process_time() - began < 60
