@@ -47,16 +47,20 @@ BATCHES = {
     "ByShard",
 }
 # By the number of the side input.
-PAIRS = {"GroupPairs 0", "Resolve 0"}
+SEVERAL = {"GroupPairs 0": 3, "Resolve 0": 2}
 BATCHES_FOR_ALL = {
     "ClaimNearUses 0",
     "DropNearCopies 0",
     "DropNearUses 0",
+    "FindFollowers 2",
     "FindLineage 0",
     "GatherHubs 0",
+    "GatherLeaders 0",
     "GroupPairs 0",
+    "LeaveFollowers 0",
     "ReadCandidates 2",
     "Resolve 0",
+    "SettleFollowers 1",
 }
 
 
@@ -171,10 +175,10 @@ def test_facts_that_every_worker_gets_are_arrow_batches_too(graph: Any) -> None:
                 typed.add(name)
             if name in BATCHES_FOR_ALL:
                 coder = _Context(graph).get_by_id(coder_id)
-                pair = name in PAIRS
-                encoded = coder.encode((batch, batch) if pair else batch)
-                assert encoded.count(RecordBatchCoder().encode(batch)) == 1 + pair
-                assert len(encoded) < 2000
+                number = SEVERAL.get(name, 1)
+                encoded = coder.encode((batch,) * number if number > 1 else batch)
+                assert encoded.count(RecordBatchCoder().encode(batch)) == number
+                assert len(encoded) < 1000 * number
                 sent.add(name)
     assert sent == BATCHES_FOR_ALL
     assert typed in (BATCHES_FOR_ALL, set())
