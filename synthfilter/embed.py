@@ -270,7 +270,8 @@ def carry_documents(
         # What tells copies with the same id apart, instead of an address.
         schema.BLOCK: hash_rows(payload).view(np.int64),
         schema.ROW: np.zeros(len(origin), np.int32),
-        schema.RANK: copies.rank_origins(keep, rank, origin),
+        # All of them were told by whoever made the elements.
+        schema.RANK: copies.rank_origins(keep, rank, origin, 0),
         schema.SOURCE_KEY: hashing.hash_names(facts.column(schema.SOURCE)),
         schema.DECLARED: origin,
         schema.ORIGIN: origin,

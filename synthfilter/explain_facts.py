@@ -114,10 +114,10 @@ def _origin_facts(
         }
     )
     origin = ORIGIN_NAMES.index(facts[schema.ORIGIN])
-    settled, reason, _, is_open = settle_claims(claims, rules)
+    settled = settle_claims(claims, rules)
     # Of the archive nothing is decided but that it is human.
     archive = bool(manifest.get("core")) and facts["reason"] == KEPT
-    archive &= origin == Origin.HUMAN and (settled, reason) != (origin, Reason.KEPT)
+    archive &= origin == Origin.HUMAN and settled[:2] != (origin, Reason.KEPT)
     links = [
         {
             "evidence": EVIDENCE_NAMES[link.evidence],
@@ -129,7 +129,7 @@ def _origin_facts(
         }
         for link in trace(claims, origin, rules)
     ]
-    asked = is_open and facts["score"] is not None and not archive
+    asked = settled.open and facts["score"] is not None and not archive
     group = _group_of(facts, said, manifest) if asked else None
     return {"said": links, "archive": archive, "group": group}
 

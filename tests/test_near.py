@@ -1,6 +1,7 @@
 """Near copies: the steps of the search alone, and whole builds with planted copies."""
 
 import itertools
+import json
 import os
 import re
 from pathlib import Path
@@ -446,3 +447,43 @@ def test_what_is_dropped_depends_on_who_is_a_reference() -> None:
     }
     assert [row["similarity"] for row in found] == pytest.approx([0.9, 85 / 105])
     assert crowded == 0
+
+
+MADE, FOUND, TAKEN, CRAWLED = "made", "found", "taken", "crawled"
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "stays"),
+    [
+        # A machine's text, and its copy of which nobody says anything.
+        ({"synthetic": MADE, "unknown": CRAWLED}, {}, "synthetic"),
+        ({"unknown": CRAWLED, "synthetic": MADE, "human": TAKEN}, {}, "human"),
+        ({"human": TAKEN, "synthetic": MADE}, {}, "human"),
+        ({"human": TAKEN, "unknown": FOUND}, {}, "synthetic"),
+        ({"human": TAKEN, "unknown": FOUND}, {"marked_human": "keep"}, "human"),
+        ({"synthetic": MADE, "unknown": CRAWLED}, {"keep": ["longest"]}, "human"),
+    ],
+)
+def test_what_is_known_best_stays_of_near_copies(
+    workshop, texts: dict[str, str], options: dict[str, Any], stays: str
+) -> None:
+    rows = {
+        MADE: {"text": edited(prose(1), 1)},
+        CRAWLED: {"text": [*prose(1), "longest"]},
+        TAKEN: {"text": prose(1)},
+        FOUND: {"text": edited(prose(1), 1, 2), "url": "https://machines.org/1"},
+    }
+    (workshop.path / "machines.txt").write_text("machines.org\n")
+    for origin, name in texts.items():
+        words = ["s5", *rows[name]["text"]]
+        row = {"id": name, **rows[name], "text": " ".join(words)}
+        (workshop.path / origin).mkdir()
+        (workshop.path / origin / "t.jsonl").write_text(json.dumps(row) + "\n")
+    lists = {"synthetic_urls": f"{workshop.path}/machines.txt", "threshold": 1}
+    options = {"detector": "tests.detectors:SaysScore", **lists, **options}
+    if "unknown" in texts:
+        options["unknown"] = f"{workshop.path}/unknown"
+    books = workshop.build(near_duplicates=0.7, **options)["books"]
+    assert books["left_out"]["near_copy"] == len(texts) - 1
+    [row] = workshop.rows()
+    assert row["origin"] == stays

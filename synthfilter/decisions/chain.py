@@ -52,8 +52,8 @@ def trace(claims: int, origin: int, rules: OriginRules) -> list[Link]:
     judged = [hit for hit in said if hit[1] != Says.REJECT]
     by = deciding(claims, origin)
     settled = settle_claims(claims, rules)
-    if judged and settled[0] == origin:
-        by = Evidence(settled[2])
+    if judged and settled.origin == origin:
+        by = settled.by
     wanted = Says.HUMAN if origin == Origin.HUMAN else Says.SYNTHETIC
     links = []
     for evidence, says in said:

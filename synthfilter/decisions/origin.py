@@ -9,6 +9,7 @@ is gathered first (`weigh`), joined over copies (`share_claims`), and only then 
 """
 
 import dataclasses
+import enum
 from typing import NamedTuple
 
 import numpy as np
@@ -143,6 +144,32 @@ class OutsideEvidence:
         return claims
 
 
+class Ground(enum.IntEnum):
+    """What an origin rests on, the firmest first."""
+
+    EVIDENCE = 0  # people, a mark, columns, a list, a ledger, a date
+    DECLARATION = 1  # the flag of its file or a column `origin`, and nothing else
+    SCORE = 2  # the detector's word, or its silence
+
+
+class Settled(NamedTuple):
+    """What follows from all that is said of one document.
+
+    Attributes:
+      origin: `Origin`, human or synthetic.
+      reason: `Reason` to go, KEPT for none.
+      by: The evidence that decides.
+      open: Whether the detector's word decides, or might have.
+      ground: What the origin rests on.
+    """
+
+    origin: Origin
+    reason: Reason
+    by: Evidence
+    open: bool
+    ground: Ground
+
+
 class Judgement(NamedTuple):
     """What is decided about documents from all that is said of their origins.
 
@@ -152,12 +179,14 @@ class Judgement(NamedTuple):
       claims: All that was said, the detector's word included, uint32.
       open: Whether the detector's word decides, or might have: what it misses and
         flags wrongly is to be estimated.
+      ground: `Ground` codes, uint8.
     """
 
     origin: np.ndarray
     reason: np.ndarray
     claims: np.ndarray
     open: np.ndarray
+    ground: np.ndarray
 
 
 def judge(
@@ -259,8 +288,8 @@ def settle(
     codes = distinct([claims])
     settled = [settle_claims(int(code), rules) for code in codes]
     at = np.searchsorted(codes, claims)
-    origin, left_out, by, open_ = (
-        np.array([each[i] for each in settled], np.uint8)[at] for i in range(4)
+    origin, left_out, by, open_, ground = (
+        np.array([each[i] for each in settled], np.uint8)[at] for i in range(5)
     )
     if rules.language_policy == "drop":
         unscored_too = (reason == Reason.UNSCORABLE) & (by != Evidence.REVIEW)
@@ -275,11 +304,12 @@ def settle(
     origin[declared == Origin.REFERENCE] = Origin.REFERENCE
     origin[declared == Origin.CORE] = Origin.HUMAN
     left_out = np.where(np.isin(reason, UNSETTLED), left_out, reason)
-    return Judgement(origin, left_out, claims, open_.astype(bool) & ~unscored & ~fixed)
+    asked = open_.astype(bool) & ~unscored & ~fixed
+    return Judgement(origin, left_out, claims, asked, ground)
 
 
-def settle_claims(claims: int, rules: OriginRules) -> tuple[int, int, int, bool]:
-    """Returns origin, reason, the evidence that decides, and whether that is open.
+def settle_claims(claims: int, rules: OriginRules) -> Settled:
+    """Returns what follows from all that is said of one document.
 
     Args:
       claims: Of one document, the detector's word included.
@@ -290,7 +320,7 @@ def settle_claims(claims: int, rules: OriginRules) -> tuple[int, int, int, bool]
     said = [hit for hit in said if hit[1] != Says.REJECT]
     if not said:
         reason = Reason.REJECTED_BY_REVIEW if rejected else Reason.UNSCORABLE
-        return Origin.HUMAN, reason, Evidence.DETECTOR, False
+        return Settled(Origin.HUMAN, reason, Evidence.DETECTOR, False, Ground.SCORE)
     by, says = said[0]
     reason = Reason.KEPT
     if by != Evidence.REVIEW:
@@ -301,7 +331,14 @@ def settle_claims(claims: int, rules: OriginRules) -> tuple[int, int, int, bool]
     doubted = by in _DECLARATIONS and says == Says.HUMAN
     doubted &= rules.flagged_human != "keep" and not backed
     origin = Origin.HUMAN if says == Says.HUMAN else Origin.SYNTHETIC
-    return origin, reason, by, by == Evidence.DETECTOR or doubted
+    scored = by == Evidence.DETECTOR
+    ground = Ground.SCORE if scored else Ground.EVIDENCE
+    # Human text is firmly declared if something else says so, too, or nothing may
+    # overrule it. What is declared synthetic never is: a near copy may be its source.
+    firm = says == Says.HUMAN and (backed or rules.marked_human == "keep")
+    if by in _DECLARATIONS and not firm:
+        ground = Ground.DECLARATION
+    return Settled(origin, reason, by, scored or doubted, ground)
 
 
 def _resolve(

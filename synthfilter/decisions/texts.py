@@ -95,7 +95,7 @@ def settle_origins(
     value |= {
         schema.ORIGIN: found.origin,
         schema.CLAIMS: found.claims,
-        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin),
+        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin, found.ground),
         schema.SUSPICION: unask(value[schema.SUSPICION], ~found.open),
         **settle_groups(
             value[schema.GROUP],
@@ -141,7 +141,7 @@ def settle_near(
     changed = {
         schema.ORIGIN: found.origin,
         schema.CLAIMS: found.claims,
-        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin),
+        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin, found.ground),
         schema.SUSPICION: unask(value[schema.SUSPICION], ~found.open),
         **settle_groups(
             category.astype(np.uint8),

@@ -4,15 +4,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthfilter.core.claims import pack, tell_claims
+from synthfilter.core.claims import pack, pack_one, tell_claims
 from synthfilter.core.errors import UserError
 from synthfilter.core.schema import WRITTEN, Evidence, Origin, Reason, Says
 from synthfilter.core.verdicts import Verdict
 from synthfilter.decisions.origin import (
+    Ground,
     Judgement,
     OriginRules,
     OutsideEvidence,
     judge,
+    settle_claims,
 )
 from synthfilter.decisions.url_lists import read_url_list
 from synthfilter.decisions.verdicts import Effective
@@ -161,7 +163,7 @@ def test_a_reference_set_and_the_archive_need_no_score(
 def test_no_document_is_judged_to_nothing() -> None:
     none, scores = np.zeros(0, np.uint8), np.zeros(0, np.float32)
     found = judge(none, none.astype(np.uint32), scores, none, scores, OriginRules())
-    assert [len(part) for part in found] == [0, 0, 0, 0]
+    assert [len(part) for part in found] == [0, 0, 0, 0, 0]
 
 
 CHAIN = [*Evidence][:-1]
@@ -320,3 +322,50 @@ def test_an_unknown_policy_is_an_error_that_names_the_known_ones(name: str) -> N
         OriginRules(**{name: "remove"})
     with pytest.raises(UserError, match="language_policy must be one of declared, dr"):
         OriginRules(language_policy="keep")
+
+
+@pytest.mark.parametrize(
+    ("claims", "ground"),
+    [
+        ({}, Ground.SCORE),
+        ({Evidence.DETECTOR: Says.SYNTHETIC}, Ground.SCORE),
+        ({Evidence.DECLARED: Says.HUMAN}, Ground.DECLARATION),
+        ({Evidence.DECLARED: Says.HUMAN, Evidence.DATE: Says.HUMAN}, Ground.EVIDENCE),
+        (
+            {Evidence.DECLARED: Says.SYNTHETIC, Evidence.PRODUCER: Says.SYNTHETIC},
+            Ground.DECLARATION,
+        ),
+        ({Evidence.COLUMN: Says.SYNTHETIC}, Ground.DECLARATION),
+        ({Evidence.PRODUCER: Says.SYNTHETIC}, Ground.EVIDENCE),
+        ({Evidence.NEAR_LEDGER: Says.SYNTHETIC}, Ground.EVIDENCE),
+        # A mark overrules the declaration, so that it is what decides.
+        (
+            {Evidence.DECLARED: Says.HUMAN, Evidence.MARK: Says.SYNTHETIC},
+            Ground.EVIDENCE,
+        ),
+        (
+            {Evidence.DECLARED: Says.HUMAN, Evidence.DETECTOR: Says.SYNTHETIC},
+            Ground.SCORE,
+        ),
+    ],
+)
+def test_what_an_origin_rests_on_is_what_decides_it(
+    claims: dict[Evidence, Says], ground: Ground
+) -> None:
+    assert settle_claims(pack_one(claims), OriginRules()).ground == ground
+
+
+def test_a_declaration_that_nothing_overrules_is_firm() -> None:
+    declared = pack_one({Evidence.DECLARED: Says.HUMAN})
+    rules = OriginRules(marked_human="keep")
+    assert settle_claims(declared, rules).ground == Ground.EVIDENCE
+
+
+def test_a_near_copy_in_a_ledger_is_believed_after_a_date_and_before_a_score() -> None:
+    near = {Evidence.NEAR_LEDGER: Says.SYNTHETIC}
+    dated = pack_one({Evidence.DATE: Says.HUMAN, **near})
+    assert settle_claims(dated, OriginRules())[:3] == (HUMAN, KEPT, Evidence.DATE)
+    told = pack_one({Evidence.DECLARED: Says.HUMAN, Evidence.DATE: Says.HUMAN, **near})
+    assert settle_claims(told, OriginRules()).origin == HUMAN
+    declared = pack_one({Evidence.DECLARED: Says.HUMAN, **near})
+    assert settle_claims(declared, OriginRules()).origin == SYNTHETIC
