@@ -24,7 +24,7 @@ RULES = st.builds(OriginRules, POLICY, POLICY, POLICY)
 def test_what_decides_and_the_rule_behind_it_are_those_of_the_decision(
     claims, rules
 ) -> None:
-    origin, reason, by, _ = settle_claims(claims, rules)
+    origin, reason, by, *_ = settle_claims(claims, rules)
     links = trace(claims, origin, rules)
     assert [(link.evidence, link.says) for link in links] == hits(claims)
     assert [link.evidence for link in links if link.role == "decides"] == (
