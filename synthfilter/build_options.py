@@ -168,9 +168,9 @@ class CopyOptions:
 
     Args:
       keep: Which of several copies stays, the most important rule first: reviewed (a
-        field of that name is true), human (of near copies: those of the same text have
-        one origin; what evidence tells before what was declared, that before what only
-        the score tells, and within each human text before synthetic), longest, oldest.
+        field of that name is true), human (of near copies, as those of the same text
+        have one origin: what is known before what is not, then human text before
+        synthetic), longest, oldest.
       near_duplicates: Drop documents of which another, kept one shares at least this
         much, as Jaccard similarity of their word shingles, above 0 to 1; without it,
         only the same text counts as a copy.

@@ -39,7 +39,8 @@ _DIGITS = 16
 class AddToLedger:
     """Registers text that a generator made, so that it is known when it comes back.
 
-    Builds with the ledger count it as synthetic wherever they meet it. It is no use:
+    Builds with the ledger count it as synthetic wherever they meet it, and those with
+    near_duplicates its near copies, too: signatures are kept of all. It is no use:
     max_uses does not count it. The same text again adds nothing.
 
     Args:
