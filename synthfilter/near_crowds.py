@@ -80,11 +80,12 @@ def drop_followers(
       beats: Folder for progress, None for none.
     """
     start = by_block.pipeline | "Crowds" >> beam.Create([None])
-    crowds = AsSingleton(crowds)
     best = by_block | "FindBest" >> beam.FlatMap(
-        find_best, AsDict(blocks), signatures_path, bands, crowds
+        find_best, AsDict(blocks), signatures_path, bands, AsSingleton(crowds)
     )
-    leaders = start | "ChooseLeaders" >> beam.Map(choose_leaders, AsIter(best), crowds)
+    leaders = start | "ChooseLeaders" >> beam.Map(
+        choose_leaders, AsIter(best), AsSingleton(crowds)
+    )
     read = by_block | "ReadLeaders" >> beam.FlatMap(
         read_leaders, AsDict(blocks), AsSingleton(leaders), shingle_words
     )
