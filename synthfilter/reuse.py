@@ -29,11 +29,11 @@ from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.core.uses import (
     FACTS_OF_USE,
     SIGNATURE,
+    are_synthetic,
     hash_halves,
     hashes_of_partition,
     store_signatures,
     stored_signatures,
-    tell_of_near_copies,
 )
 from synthfilter.decisions import near_uses, reuse, texts
 from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
@@ -399,7 +399,7 @@ def match_ledger(
       identity: Which build this is, with the ledger as it sees it.
       threshold: Similarity for which bands are cut.
       least: Least estimated similarity of near copies.
-      synthetic: Whether only rows matter that say that near copies are synthetic.
+      synthetic: Whether only rows matter that say synthetic.
     """
     if identity.ledger is None:
         return
@@ -410,7 +410,7 @@ def match_ledger(
     among.add(keys)
     used = read_uses(identity.ledger, (*FACTS_OF_USE, SIGNATURE))
     if synthetic:
-        used = (rows.filter(pa.array(tell_of_near_copies(rows))) for rows in used)
+        used = (rows.filter(pa.array(are_synthetic(rows))) for rows in used)
     likely = near_uses.gather_likely(near_uses.likely_rows(used, among, bands))
     if likely is None:
         return

@@ -48,8 +48,11 @@ FACTS_OF_USE = (
 REGISTERED = "generated-"
 
 _SYNTHETIC = schema.ORIGIN_NAMES[schema.Origin.SYNTHETIC]
-_DETECTOR = schema.EVIDENCE_NAMES[schema.Evidence.DETECTOR]
-_NEAR = schema.EVIDENCE_NAMES[schema.Evidence.NEAR_LEDGER]
+# What decided for one build alone: the next one finds it out anew.
+_PASSING = "|".join(
+    schema.EVIDENCE_NAMES[each]
+    for each in (schema.Evidence.DETECTOR, schema.Evidence.NEAR_LEDGER)
+)
 
 HASH_DIGITS = 32
 _SPACE_BITS = 32
@@ -64,29 +67,17 @@ def are_synthetic(rows: pa.RecordBatch) -> np.ndarray:
     """Returns which rows of a ledger say that the text is synthetic.
 
     Those that a detector decided do not: as in files, its guess is no declaration, and
-    what it says of the text now counts. Nor does any say that a text is human, which
-    may have been the detector's silence.
+    what it says of the text now counts. Nor do those that a near copy decided, which is
+    in the ledger itself: else a near copy of a near copy would be one, and so on. Nor
+    does any say that a text is human, which may have been the detector's silence.
 
     Args:
       rows: Have origin and origin_evidence.
     """
     synthetic = pc.equal(rows.column(schema.ORIGIN), _SYNTHETIC)
-    guessed = pc.starts_with(rows.column(schema.ORIGIN_EVIDENCE), _DETECTOR)
-    guessed = guessed.fill_null(False)
-    return pc.and_not(synthetic, guessed).to_numpy(zero_copy_only=False)
-
-
-def tell_of_near_copies(rows: pa.RecordBatch) -> np.ndarray:
-    """Returns which rows of a ledger say that near copies of the text are synthetic.
-
-    Those that say it of the text, but where that is a near copy itself: what is near to
-    it may be far from all that a machine is known to have written.
-
-    Args:
-      rows: Have origin and origin_evidence.
-    """
-    near = pc.starts_with(rows.column(schema.ORIGIN_EVIDENCE), f"{_NEAR}=")
-    return are_synthetic(rows) & ~near.fill_null(False).to_numpy(zero_copy_only=False)
+    told = rows.column(schema.ORIGIN_EVIDENCE)
+    passing = pc.match_substring_regex(told, f"^({_PASSING})=").fill_null(False)
+    return pc.and_not(synthetic, passing).to_numpy(zero_copy_only=False)
 
 
 def hash_halves(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -150,6 +150,24 @@ def test_ranks_are_in_the_order_of_the_rules_one_after_the_other(
             assert (first < second) == (keys(one) < keys(other))
 
 
+def test_what_is_known_best_ranks_first_and_human_text_within() -> None:
+    origin = np.array([HUMAN, SYNTHETIC] * 3, np.uint8)
+    ground = np.repeat(np.arange(3, dtype=np.uint8), 2)
+    # By size alone the last would be first.
+    size = np.arange(6, dtype=np.int32)
+    nothing = np.zeros(6, np.uint8)
+    times = np.full(6, UNKNOWN_TIME)
+    for keep, order in (
+        (["human", "longest"], [0, 1, 2, 3, 4, 5]),
+        (["longest", "human"], [5, 4, 3, 2, 1, 0]),
+        (["oldest", "human", "longest"], [0, 1, 2, 3, 4, 5]),
+    ):
+        plain = rank_documents(keep, nothing, nothing, size, times)
+        found = rank_origins(keep, plain, origin, ground)
+        assert np.argsort(found).tolist() == order
+        assert (found >= RANK_OTHERS).all()
+
+
 @given(KEEPS, COPIES)
 def test_a_reference_set_ranks_before_the_archive_and_that_before_all_others(
     keep: list[str], copies: list[Copy]
