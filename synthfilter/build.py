@@ -62,6 +62,7 @@ from synthfilter.ledger.verdicts import read_verdicts
 from synthfilter.letters import check_dead_letters, count_letters
 from synthfilter.mixing import plan_mixture, sum_up
 from synthfilter.near import drop_near_copies
+from synthfilter.near_origin import claim_near_uses
 from synthfilter.options import check_types, describe_inherited
 from synthfilter.outputs import manifest
 from synthfilter.outputs.commit import Target, find_target
@@ -77,7 +78,6 @@ from synthfilter.reference import drop_shared_ngrams
 from synthfilter.reporting import Publication, read_sketches, tell_maker
 from synthfilter.reuse import (
     ReuseRules,
-    claim_near_uses,
     drop_near_uses,
     settle_and_mark,
 )

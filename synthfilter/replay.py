@@ -40,15 +40,13 @@ from synthfilter.inputs.blocks import Block
 from synthfilter.inputs.fields import parse_fields
 from synthfilter.inputs.sidecars import no_facts
 from synthfilter.measured import describe_groups, measure_block, tell_estimate
+from synthfilter.near_origin import claim_near, find_near_synthetic, human_by_block
 from synthfilter.outputs.manifest import ShardRecord
 from synthfilter.reuse import (
     Texts,
     add_evidence,
     capped_by_block,
-    claim_near,
-    find_near_synthetic,
     find_near_uses,
-    human_by_block,
     look_up,
     mark_used,
     sign_documents,

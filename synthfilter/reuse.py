@@ -6,7 +6,6 @@ the documents. Neither shuffles the ledger.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Optional
 
@@ -24,20 +23,17 @@ from synthfilter.core.batches import (
     with_values,
 )
 from synthfilter.core.claims import with_claim
-from synthfilter.core.hashing import distinct, find_sorted
 from synthfilter.core.schema import Evidence, Origin, Reason, Says
 from synthfilter.core.uses import (
     FACTS_OF_USE,
     SIGNATURE,
-    are_synthetic,
     hash_halves,
     hashes_of_partition,
     store_signatures,
     stored_signatures,
 )
-from synthfilter.decisions import near_uses, reuse, texts
-from synthfilter.decisions.minhash import PERMUTATIONS, band_keys, choose_bands
-from synthfilter.decisions.origin import FIXED, UNSETTLED, OriginRules
+from synthfilter.decisions import near_uses, reuse
+from synthfilter.decisions.origin import FIXED, UNSETTLED
 from synthfilter.decisions.reuse import Rule, Uses
 from synthfilter.dropped import DROPPED, mark_dropped
 from synthfilter.generations import Lineage, generation_of
@@ -49,9 +45,7 @@ from synthfilter.ledger.table import Ledger
 from synthfilter.near import left_by_block
 
 _REASON_OF_RULE = np.array([Reason.KEPT, Reason.USED_BEFORE, Reason.TOO_DEEP], np.uint8)
-# Documents that are compared with the ledger in one step.
-_MATCHED = 1 << 14
-_WHERE = (schema.ROW, schema.ORDER, schema.ORIGIN, schema.DEPTH)
+WHERE = (schema.ROW, schema.ORDER, schema.ORIGIN, schema.DEPTH)
 _SIGNED = pa.schema(
     [
         (schema.ORDER, pa.uint64()),
@@ -206,91 +200,6 @@ def tell_match(uses: Uses, rule: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def claim_near_uses(
-    settled: beam.PCollection,
-    blocks: beam.PCollection,
-    identity: beam.PCollection,
-    signatures_path: Callable[[Block], str],
-    threshold: float,
-    rules: OriginRules,
-    settle_near: Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch],
-    parts: int,
-) -> beam.PCollection:
-    """Returns the batches with near copies of known synthetic text being synthetic.
-
-    Args:
-      settled: `schema.DECIDED` batches.
-      blocks: `(key, Block)`.
-      identity: The one `BuildIdentity`.
-      signatures_path: Where the signatures of a block are.
-      threshold: Least estimated similarity of near copies.
-      rules: What conflicts do to a document.
-      settle_near: `texts.settle_near` with the options of the build.
-      parts: Into how many parts to split the documents; each reads the ledger once.
-    """
-    known = (
-        settled
-        | "HumanByBlock" >> beam.FlatMap(human_by_block, rules).with_output_types(Keyed)
-        | "SameBlockForOrigin" >> beam.GroupByKey()
-        | "SignHuman"
-        >> beam.FlatMap(
-            sign_documents, AsDict(blocks), signatures_path, parts
-        ).with_output_types(Keyed)
-        | "SamePartForOrigin" >> beam.GroupByKey()
-        | "FindNearSynthetic"
-        >> beam.Map(
-            find_near_synthetic, AsSingleton(identity), threshold
-        ).with_output_types(pa.RecordBatch)
-    )
-    return settled | "ClaimNearUses" >> beam.Map(
-        claim_near, AsIter(known), settle_near
-    ).with_output_types(pa.RecordBatch)
-
-
-def human_by_block(
-    settled: pa.RecordBatch, rules: OriginRules
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yields `(block, where)` of what is human unless a near copy is synthetic."""
-    human = settled.filter(pa.array(texts.may_be_near(settled, rules)))
-    return left_by_block(human, _WHERE)
-
-
-def find_near_synthetic(
-    element: tuple[int, Iterable[pa.RecordBatch]],
-    identity: BuildIdentity,
-    threshold: float,
-) -> pa.RecordBatch:
-    """Returns the order of documents that are near copies of known synthetic text.
-
-    Args:
-      element: One part of the documents.
-      identity: Which build this is.
-      threshold: Least estimated similarity of near copies.
-    """
-    signed = concat_batches(element[1])
-    known = np.zeros(signed.num_rows, bool)
-    for documents, _ in match_ledger(signed, identity, threshold, threshold, True):
-        known[documents] = True
-    return signed.select([schema.ORDER]).filter(pa.array(known))
-
-
-def claim_near(
-    settled: pa.RecordBatch,
-    known: Iterable[pa.RecordBatch],
-    settle_near: Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch],
-) -> pa.RecordBatch:
-    """Returns `schema.DECIDED` rows with what is known to be near settled again.
-
-    Args:
-      settled: The rows.
-      known: The order of such documents, as `schema.ORDER`.
-      settle_near: `texts.settle_near` with the options of the build.
-    """
-    orders = distinct([column(part, schema.ORDER) for part in known])
-    # Exact copies have the order of what they are a copy of, and one origin.
-    return settle_near(settled, find_sorted(orders, column(settled, schema.ORDER)) >= 0)
-
-
 def drop_near_uses(
     settled: beam.PCollection,
     blocks: beam.PCollection,
@@ -307,7 +216,7 @@ def drop_near_uses(
       blocks: `(key, Block)`.
       identity: The one `BuildIdentity`.
       signatures_path: Where the signatures of a block are.
-      threshold: Least similarity of near copies; see `least_estimate`.
+      threshold: Least similarity of near copies; see `near_uses.least_estimate`.
       rules: What leaves a document out.
       parts: Into how many parts to split the documents; each reads the ledger once.
     """
@@ -337,7 +246,7 @@ def capped_by_block(
     if not cap_human:
         capped &= column(settled, schema.ORIGIN) != Origin.HUMAN
     left = settled.filter(pa.array(capped))
-    return left_by_block(left, _WHERE)
+    return left_by_block(left, WHERE)
 
 
 def sign_documents(
@@ -368,9 +277,12 @@ def find_near_uses(
     """Returns the `DROPPED` rows of one part of the documents."""
     signed = concat_batches(element[1])
     tally = reuse.UseTally(signed.num_rows)
-    least = least_estimate(threshold)
-    for documents, facts in match_ledger(signed, identity, threshold, least):
-        tally.add(documents, facts)
+    if identity.ledger is not None:
+        used = read_uses(identity.ledger, (*FACTS_OF_USE, SIGNATURE))
+        minima = stored_signatures(signed.column(SIGNATURE))
+        least = near_uses.least_estimate(threshold)
+        for documents, facts in near_uses.match_rows(used, minima, threshold, least):
+            tally.add(documents, facts)
     uses = tally.uses()
     depth = column(signed, schema.DEPTH)
     own = np.ma.MaskedArray(depth - 1, depth == 0)
@@ -383,50 +295,3 @@ def find_near_uses(
     }
     found = pa.RecordBatch.from_pydict(values, schema=DROPPED)
     return found.filter(pa.array(rule != Rule.NONE))
-
-
-def match_ledger(
-    signed: pa.RecordBatch,
-    identity: BuildIdentity,
-    threshold: float,
-    least: float,
-    synthetic: bool = False,
-) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-    """Yields documents, and the rows of the ledger that they are near copies of.
-
-    Args:
-      signed: Documents with their signatures.
-      identity: Which build this is, with the ledger as it sees it.
-      threshold: Similarity for which bands are cut.
-      least: Least estimated similarity of near copies.
-      synthetic: Whether only rows matter that say synthetic.
-    """
-    if identity.ledger is None:
-        return
-    minima = stored_signatures(signed.column(SIGNATURE))
-    bands = choose_bands(threshold)
-    keys = band_keys(minima, bands)
-    among = near_uses.KeyFilter(keys.size)
-    among.add(keys)
-    used = read_uses(identity.ledger, (*FACTS_OF_USE, SIGNATURE))
-    if synthetic:
-        used = (rows.filter(pa.array(are_synthetic(rows))) for rows in used)
-    likely = near_uses.gather_likely(near_uses.likely_rows(used, among, bands))
-    if likely is None:
-        return
-    facts = likely.rows.select(FACTS_OF_USE)
-    for start in range(0, len(minima), _MATCHED):
-        rows, documents = near_uses.match_signatures(
-            likely, minima[start : start + _MATCHED], bands, least
-        )
-        yield start + documents, facts.take(pa.array(rows))
-
-
-def least_estimate(threshold: float) -> float:
-    """Returns the estimate from which on signatures count as near copies.
-
-    Two standard errors below the threshold: of what is at it 98% are found. The text
-    is not at hand to be compared, and to use a text too often is the worse mistake.
-    """
-    error = math.sqrt(threshold * (1 - threshold) / PERMUTATIONS)
-    return threshold - 2 * error

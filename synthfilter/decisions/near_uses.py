@@ -5,6 +5,7 @@ a few bits a key; of the ledger the rows whose keys may be among them are kept, 
 part; with those each batch of new documents is compared.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -14,8 +15,10 @@ import pyarrow.compute as pc
 
 from synthfilter.core.uses import SIGNATURE, stored_signatures
 from synthfilter.decisions.minhash import (
+    PERMUTATIONS,
     Bands,
     band_keys,
+    choose_bands,
     estimate_similarity,
 )
 
@@ -26,6 +29,7 @@ _CHUNK_KEYS = 1 << 20
 _CHUNK_ROWS = 1 << 14
 _CHUNK_PAIRS = 1 << 20
 _CHUNK_COMPARED = 1 << 16
+_CHUNK_DOCUMENTS = 1 << 14
 # Odd numbers: the upper bits of a product with one are a hash of their own.
 _FACTORS = (
     0x9E3779B97F4A7C15,
@@ -33,6 +37,44 @@ _FACTORS = (
     0x165667B19E3779F9,
     0x27D4EB2F165667C5,
 )
+
+
+def match_rows(
+    batches: Iterable[pa.RecordBatch],
+    signatures: np.ndarray,
+    threshold: float,
+    least: float,
+) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+    """Yields new documents, and for each a row of a ledger that it is a near copy of.
+
+    Args:
+      batches: Rows of a ledger with `core.uses.SIGNATURE`.
+      signatures: Of all new documents, uint16 [documents, minima].
+      threshold: Similarity for which bands are cut.
+      least: Least estimated similarity of near copies.
+    """
+    bands = choose_bands(threshold)
+    keys = band_keys(signatures, bands)
+    among = KeyFilter(keys.size)
+    among.add(keys)
+    likely = gather_likely(likely_rows(batches, among, bands))
+    if likely is None:
+        return
+    facts = likely.rows.drop_columns([SIGNATURE])
+    for start in range(0, len(signatures), _CHUNK_DOCUMENTS):
+        some = signatures[start : start + _CHUNK_DOCUMENTS]
+        rows, documents = match_signatures(likely, some, bands, least)
+        yield start + documents, facts.take(pa.array(rows))
+
+
+def least_estimate(threshold: float) -> float:
+    """Returns the estimate from which on signatures count as near copies.
+
+    Two standard errors below the threshold: of what is at it 98% are found. The text
+    is not at hand to be compared, and to use a text too often is the worse mistake.
+    """
+    error = math.sqrt(threshold * (1 - threshold) / PERMUTATIONS)
+    return threshold - 2 * error
 
 
 class KeyFilter:
