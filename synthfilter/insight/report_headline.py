@@ -138,6 +138,13 @@ def _share_missed(report: Report) -> Iterator[Warned]:
                 f"{share(held)} {how}.",
                 "shares",
             )
+    suspects = docs_of(part(report, "books", "left_out"), "suspect")
+    if suspects:
+        yield Warned(
+            f"Too much may be hidden machine text: {suspects:,} of the most suspect "
+            "documents are out, so that the share is held.",
+            "shares",
+        )
     if shares.get("limited_by"):
         yield Warned(f"Limited by {name_of(shares['limited_by'], 300)}.", "shares")
 

@@ -176,10 +176,13 @@ def test_what_went_wrong_comes_first(make_report: Any) -> None:
     canaries = report["detector"]["canaries"]
     canaries[0]["moved"] = True
     report["near_copies"]["not_compared_with_all"] = 17
+    report["books"]["left_out"]["suspect"] = 1234
     page = report_page(report)
-    found = re.findall(r"<li>(.*?)</li>", page[page.index("To look at first") :])[:7]
+    found = re.findall(r"<li>(.*?)</li>", page[page.index("To look at first") :])[:8]
     assert [re.sub("<[^>]*>.*", "", line).strip() for line in found] == [
         "The share is missed: 30.00% of words asked for, 23.32% estimated.",
+        "Too much may be hidden machine text: 1,234 of the most suspect documents are "
+        "out, so that the share is held.",
         "Limited by synthetic text: 186796 words asked for, 122773 left.",
         "2 sources nearly wiped out: crawl (3 of 100 kept, near copy) and "
         "harbour-letters mirror (0 of 41 kept, exact copy).",
