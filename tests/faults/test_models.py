@@ -157,7 +157,7 @@ def test_row_38_a_model_that_tells_nothing_apart_is_refused(
 
 
 def test_row_38_a_file_that_crashes_the_library_crashes_a_child_alone(
-    bases: dict,
+    bases: dict, tmp_path: Path
 ) -> None:
     # What the parser refuses, given to the library all the same.
     wrong_bucket = patched(bases["subwords"], 40, "<i", 2**28)
@@ -166,9 +166,9 @@ def test_row_38_a_file_that_crashes_the_library_crashes_a_child_alone(
     rows = bases["subwords"].index(struct.pack("<2q", 326, 3))
     with pytest.raises(UserError, match=r"failed \(MemoryError"):
         try_model(patched(bases["subwords"], rows, "<q", 2**40), "m", LABEL, LINES)
-    # Eight bytes too few: it loads, and reads what was in memory before.
-    with pytest.raises(UserError, match="apart, got"):
-        try_model(bases["subwords"][:-24], "m", LABEL, LINES)
+    # A few bytes too few: the library would read what was in memory before, which may
+    # tell lines apart or not, so that it must not come to that.
+    assert "bytes" in refusal(write(tmp_path, bases["subwords"][:-24]))
 
 
 def test_row_38_a_child_that_never_ends_is_stopped(
