@@ -154,7 +154,7 @@ class Reporter:
             self.console.print(_groups_table(manifest["shares"]))
         for line in (
             *describe_shares(manifest["shares"]),
-            *describe_suspects(manifest["books"]["by_declared_origin"]),
+            *describe_suspects(manifest["books"]["left_out"]),
             *describe_unscored(manifest["detector"].get("unscored", {})),
             *describe_conflicts(manifest.get("conflicts", ())),
             *describe_same_ids(manifest.get("same_ids")),
@@ -373,14 +373,13 @@ def describe_shares(shares: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def describe_suspects(flows: Mapping[str, Any]) -> list[str]:
+def describe_suspects(left_out: Mapping[str, int]) -> list[str]:
     """Returns what went so that the share is held, in a line or none."""
-    suspect = REASON_NAMES[Reason.SUSPECT]
-    *_, suspects = _cells(flows, list(flows), [suspect])
-    if suspects == "0":
+    suspects = left_out[REASON_NAMES[Reason.SUSPECT]]
+    if not suspects:
         return []
     return [
-        f"too much may be hidden machine text for this share: {suspects} of the most "
+        f"too much may be hidden machine text for this share: {suspects:,} of the most "
         "suspect documents are out; to keep them, --on-hidden keep"
     ]
 

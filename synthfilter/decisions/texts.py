@@ -3,7 +3,7 @@
 The steps between `decide.judge_facts` and `decide.summarise`, a partition at a time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from synthfilter.decisions.groups import PLAIN, Grouping, settle_groups
 from synthfilter.decisions.origin import (
     FIXED,
     UNSETTLED,
+    Judgement,
     OriginRules,
     settle,
     share_claims,
@@ -92,7 +93,20 @@ def settle_origins(
         usable & ~np.isin(declared, FIXED),
     )
     found = settle(declared, claims, reason, rules)
-    value |= {
+    value |= _follow(value, found, keep, grouping)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(value[name]) for name in schema.JUDGED.names], schema=schema.JUDGED
+    )
+
+
+def _follow(
+    value: Mapping[str, np.ndarray],
+    found: Judgement,
+    keep: Sequence[str],
+    grouping: Grouping,
+) -> dict[str, np.ndarray]:
+    """Returns the columns of documents that follow from what is decided of them."""
+    return {
         schema.ORIGIN: found.origin,
         schema.CLAIMS: found.claims,
         schema.RANK: rank_origins(keep, value[schema.RANK], found.origin, found.ground),
@@ -100,15 +114,12 @@ def settle_origins(
         **settle_groups(
             value[schema.GROUP],
             value[schema.FRESH],
-            declared,
+            value[schema.DECLARED],
             found.origin,
             found.reason,
             grouping,
         ),
     }
-    return pa.RecordBatch.from_arrays(
-        [pa.array(value[name]) for name in schema.JUDGED.names], schema=schema.JUDGED
-    )
 
 
 def settle_near(
@@ -131,27 +142,14 @@ def settle_near(
     if not len(rows):
         return decided
     value = {name: column(decided, name)[rows] for name in schema.DECIDED.names}
-    declared = value[schema.DECLARED]
-    found = settle(
-        declared, _claim_near(value[schema.CLAIMS]), value[schema.REASON], rules
-    )
+    claims = _claim_near(value[schema.CLAIMS])
+    found = settle(value[schema.DECLARED], claims, value[schema.REASON], rules)
     # What is in no category was in the group of its origin.
-    category = value[schema.GROUP]
-    category = np.where(category < len(PLAIN.names), schema.NO_GROUP, category)
-    changed = {
-        schema.ORIGIN: found.origin,
-        schema.CLAIMS: found.claims,
-        schema.RANK: rank_origins(keep, value[schema.RANK], found.origin, found.ground),
-        schema.SUSPICION: unask(value[schema.SUSPICION], ~found.open),
-        **settle_groups(
-            category.astype(np.uint8),
-            value[schema.FRESH],
-            declared,
-            found.origin,
-            found.reason,
-            grouping,
-        ),
-    }
+    by_origin = value[schema.GROUP] < len(PLAIN.names)
+    value[schema.GROUP] = np.where(
+        by_origin, np.uint8(schema.NO_GROUP), value[schema.GROUP]
+    )
+    changed = _follow(value, found, keep, grouping)
     return with_values(decided, rows, changed)
 
 
