@@ -126,6 +126,7 @@ def _cast(found: pa.Array, wanted: pa.DataType) -> pa.Array:
         # A number is as near as its type comes to it.
         return found.cast(wanted, safe=not pa.types.is_floating(wanted))
     except pa.ArrowNotImplementedError:
+        # Between these types there is no cast at all, whatever the values.
         return pa.nulls(len(found), wanted)
     except pa.ArrowInvalid:
         if len(found) == 1:
